@@ -1,0 +1,2 @@
+// Package examples holds programs built from mtakit: the reference server and the drop-in commands.
+package examples

@@ -1,0 +1,95 @@
+// Package vfs is the seam between the packages that must not lose data and the file system. They do every file
+// operation through an FS, so that a test can put one in its place that stops at the n-th operation, fails it, or
+// forgets whatever was not synced.
+//
+// OS is the real file system. Its methods are thin: no buffering, no retries, errors as the os package gives them.
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// FS is the set of operations that mtakit's durable formats need. Names are paths of the operating system.
+// Implementations are safe for concurrent use. Errors satisfy errors.Is with fs.ErrNotExist and fs.ErrExist, and
+// carry the errno (ENOSPC, EDQUOT, …) of the operating system.
+type FS interface {
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	Rename(oldname, newname string) error
+	Link(oldname, newname string) error
+	Remove(name string) error
+	Mkdir(name string, perm fs.FileMode) error
+	Stat(name string) (fs.FileInfo, error)
+	Lstat(name string) (fs.FileInfo, error)
+	// ReadDir lists a directory in the order the file system gives, unsorted.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	Chtimes(name string, atime, mtime time.Time) error
+	Chmod(name string, mode fs.FileMode) error
+	// SyncDir makes creations, renames and removals in a directory durable.
+	SyncDir(name string) error
+}
+
+// File is an open file. *os.File is one.
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Writer
+	io.WriterAt
+	io.Seeker
+	io.Closer
+	Name() string
+	Stat() (fs.FileInfo, error)
+	Sync() error
+	Truncate(size int64) error
+	Chmod(mode fs.FileMode) error
+	// Fd is the file descriptor, for locks; a file without one returns ^uintptr(0), and locks on it always succeed.
+	Fd() uintptr
+}
+
+// NoFd is what Fd returns for a file that has no descriptor.
+const NoFd = ^uintptr(0)
+
+// OS is the file system of the operating system.
+var OS FS = osFS{}
+
+type osFS struct{}
+
+func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err // not f: a nil *os.File in an interface is not nil
+	}
+	return f, nil
+}
+
+func (osFS) Rename(oldname, newname string) error      { return os.Rename(oldname, newname) }
+func (osFS) Link(oldname, newname string) error        { return os.Link(oldname, newname) }
+func (osFS) Remove(name string) error                  { return os.Remove(name) }
+func (osFS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
+func (osFS) Stat(name string) (fs.FileInfo, error)     { return os.Stat(name) }
+func (osFS) Lstat(name string) (fs.FileInfo, error)    { return os.Lstat(name) }
+func (osFS) Chmod(name string, mode fs.FileMode) error { return os.Chmod(name, mode) }
+
+func (osFS) Chtimes(name string, atime, mtime time.Time) error {
+	return os.Chtimes(name, atime, mtime)
+}
+
+func (osFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	d, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1)
+}
+
+func (osFS) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
