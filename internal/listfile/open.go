@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -113,21 +115,16 @@ func ShellsFile(path string) func(shell string) bool {
 	}
 }
 
-// SystemGroups returns the group ids of a user of this machine, none when there is no such user.
-func SystemGroups(name string) []int {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil
-	}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return nil
-	}
-	var gids []int
-	for _, id := range ids {
-		if n, err := strconv.Atoi(id); err == nil {
-			gids = append(gids, n)
+// SystemMember returns a function that tells whether a user of this machine is in a group. It asks the system at
+// its first call.
+func SystemMember(name string) func(gid int) bool {
+	groups := sync.OnceValue(func() []string {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return nil
 		}
-	}
-	return gids
+		ids, _ := u.GroupIds()
+		return ids
+	})
+	return func(gid int) bool { return slices.Contains(groups(), strconv.Itoa(gid)) }
 }

@@ -5,7 +5,8 @@ import "golang.org/x/sys/unix"
 // Identity is the user in whose name a file is examined.
 type Identity struct {
 	UID, GID int
-	Groups   []int // supplementary groups
+	// Member tells whether the user is in a group besides GID. Nil means in none.
+	Member func(gid int) bool
 }
 
 // Permission bits as allows takes them.
@@ -31,13 +32,5 @@ func (id Identity) allows(st *unix.Stat_t, want uint32) bool {
 }
 
 func (id Identity) inGroup(gid int) bool {
-	if gid == id.GID {
-		return true
-	}
-	for _, g := range id.Groups {
-		if g == gid {
-			return true
-		}
-	}
-	return false
+	return gid == id.GID || id.Member != nil && id.Member(gid)
 }
