@@ -125,11 +125,12 @@ func (c *conn) mailFrom(ctx context.Context, arg string) {
 	if err == nil && !m.SMTPUTF8 && !isASCII(m.Path) {
 		err = &mtakit.Error{Code: 553, Status: mtakit.StatusNonASCIIAddress, Text: "Address needs SMTPUTF8"}
 	}
-	if err == nil {
-		err = c.sess.Mail(ctx, m)
-	}
 	if err != nil {
 		c.replyError(printable(m.Path)+"... ", err)
+		return
+	}
+	if err := c.sess.Mail(ctx, m); err != nil {
+		c.replyError("", err)
 		return
 	}
 	c.mail = true
@@ -160,11 +161,12 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		return
 	}
 	r, err := parseRcpt(rest)
-	if err == nil {
-		err = c.sess.Rcpt(ctx, r)
-	}
 	if err != nil {
 		c.replyError(printable(r.Path)+"... ", err)
+		return
+	}
+	if err := c.sess.Rcpt(ctx, r); err != nil {
+		c.replyError("", err)
 		return
 	}
 	c.rcpts++
@@ -272,7 +274,7 @@ func (c *conn) lookup(ctx context.Context, verb, arg string) {
 	}
 	lines, err := ask(ctx, arg)
 	if err != nil {
-		c.replyError(printable(arg)+"... ", err)
+		c.replyError("", err)
 		return
 	}
 	c.reply(250, mtakit.StatusAddressValid, lines...)

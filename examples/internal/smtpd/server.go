@@ -62,7 +62,7 @@ func setDefault[T comparable](p *T, def T) {
 }
 
 // A Session receives what one client says. Its methods are called one at a time. Errors are replies: an
-// *mtakit.Error is sent as it is, anything else as a temporary failure.
+// *mtakit.Error is sent as it is, the address it is about included, anything else as a temporary failure.
 type Session interface {
 	// Hello is called for HELO and EHLO with the client's argument.
 	Hello(ctx context.Context, name string, extended bool) error

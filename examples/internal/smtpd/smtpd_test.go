@@ -109,7 +109,7 @@ func talk(t *testing.T, addr, script string) string {
 const host = "mx.example.test"
 
 func TestDialogue(t *testing.T) {
-	bad := &mtakit.Error{Code: 550, Status: mtakit.StatusBadMailbox, Text: "User unknown"}
+	bad := &mtakit.Error{Code: 550, Status: mtakit.StatusBadMailbox, Text: "<no@example.test>... User unknown"}
 	tests := []struct{ name, say, want string }{
 		{"one message", "HELO c\nMAIL FROM:<a@b.test>\nRCPT TO:<ann@example.test>\nDATA\nX: y\n\nhi\n.\nQUIT\n",
 			`250 mx.example.test Hello c, pleased to meet you
@@ -150,7 +150,7 @@ func TestDialogue(t *testing.T) {
 `},
 		{"an error that is no verdict defers and says nothing", "MAIL FROM:<>\nRCPT TO:<oops@example.test>\nQUIT\n",
 			`250 2.1.0 <>... Sender ok
-451 4.3.0 <oops@example.test>... Local problem; try again later
+451 4.3.0 Local problem; try again later
 221 2.0.0 mx.example.test closing connection
 `},
 		{"parameters", "MAIL FROM:<a@b> SIZE=2000\nMAIL FROM:<a@b> FOO=1\nMAIL FROM:<a@b> BODY=9BIT\nMAIL FROM:<a\u00e9@b>\nMAIL FROM: a@b\nRCPT TO:<x> NOTIFY=NEVER,DELAY\nRCPT TO:<\"a>b\"@c>\nRCPT TO:<>\nQUIT\n",
