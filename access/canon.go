@@ -87,18 +87,12 @@ func (a canonAddr) fault() *fault {
 	return nil
 }
 
-// stripRoute removes @a,@b: in front of an address (RFC 5321 appendix F.2), and any other prefix that ends in a colon.
+// stripRoute removes @a,@b: in front of an address (RFC 5321 appendix F.2).
 func stripRoute(s string) string {
-	if strings.HasPrefix(s, "@") {
-		if colon := colonOutsideLiteral(s); colon >= 0 && colon+1 < len(s) {
-			return s[colon+1:]
-		}
+	if !strings.HasPrefix(s, "@") {
 		return s
 	}
-	if strings.Contains(s, "::") || strings.Contains(fold(s), "[ipv6:") {
-		return s
-	}
-	if colon := firstUnquoted(s, ':'); colon >= 0 && colon+1 < len(s) {
+	if colon := colonOutsideLiteral(s); colon >= 0 && colon+1 < len(s) {
 		return s[colon+1:]
 	}
 	return s

@@ -7,8 +7,8 @@ import (
 	"github.com/mtakit/mtakit"
 )
 
-// From decides whether a sender may send. The null sender always may. Under DelayChecks the answer is Accept, and To
-// asks the question again. sendmail: check_mail.
+// From decides whether a sender may send. The null sender always may. Under DelayChecks only the syntax is
+// checked, and To asks the question again. sendmail: check_mail.
 func (p *Policy) From(ctx context.Context, c Client, from mtakit.Address) Decision {
 	return p.FromPath(ctx, c, from.String())
 }
@@ -16,10 +16,15 @@ func (p *Policy) From(ctx context.Context, c Client, from mtakit.Address) Decisi
 // FromPath is From for an address as the client wrote it, without angle brackets: replies show it unchanged, and
 // quotes are kept.
 func (p *Policy) FromPath(ctx context.Context, c Client, from string) Decision {
+	e := &eval{p: p, ctx: ctx, c: &c, from: from, about: "<" + from + ">"}
+	if from != "" {
+		if _, f := split(from); f != nil {
+			return e.decision(e.refuse(f.text, f.dsn, "address syntax"))
+		}
+	}
 	if p.DelayChecks != CheckAtOnce {
 		return Decision{}
 	}
-	e := &eval{p: p, ctx: ctx, c: &c, from: from, about: "<" + from + ">"}
 	return e.decision(e.checkMail())
 }
 
@@ -40,11 +45,15 @@ func (e *eval) checkMail() outcome {
 	}
 	known := e.senderDomain(a.domain)
 	r, ok, err := e.searchSender(a)
-	switch {
-	case err != nil:
+	if err != nil {
 		return e.cannotTell(err)
-	case ok:
-		return e.senderEntry(r)
+	}
+	if ok {
+		mark, is := marks[strings.ToUpper(strings.TrimSpace(r.Text))]
+		if !is {
+			return e.senderEntry(r)
+		}
+		known = mark
 	}
 	switch known {
 	case domainNone:
@@ -116,6 +125,10 @@ func (e *eval) senderDomain(domain string) domainState {
 	}
 	return domainAbsent
 }
+
+// marks are values that happen to be the words in which sendmail's rules keep the state of the sender's domain, and so
+// replace it.
+var marks = map[string]domainState{"OKR": domainGood, "TEMP": domainTemp, "PERM": domainAbsent}
 
 func (e *eval) searchSender(a canonAddr) (r Result, ok bool, err error) {
 	if a.domain != "" {

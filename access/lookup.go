@@ -43,7 +43,7 @@ func New(table mtakit.Table, opt *Options) *Map {
 
 // Result is the outcome of a search that met an entry.
 type Result struct {
-	Text  string // the entry's value as written
+	Text  string // the entry's value, with %0 expanded
 	Value Value  // and its meaning
 	Step  mtakit.Step
 }
@@ -70,14 +70,14 @@ type search struct {
 
 // try looks for one key and reports whether the search is over.
 func (s *search) try(ctx context.Context, key string) bool {
-	key = fold(key)
-	if s.lookup(ctx, fold(s.tag)+":"+key) {
+	if s.lookup(ctx, s.tag+":"+key) {
 		return true
 	}
 	return s.mark == Both && s.lookup(ctx, key)
 }
 
-func (s *search) lookup(ctx context.Context, key string) bool {
+func (s *search) lookup(ctx context.Context, asked string) bool {
+	key := fold(asked)
 	var (
 		value string
 		pos   mtakit.Position
@@ -96,10 +96,39 @@ func (s *search) lookup(ctx context.Context, key string) bool {
 		s.res.Step.Note = "cannot tell: " + err.Error()
 	case ok:
 		s.done = true
-		s.res.Text, s.res.Value = value, ParseValue(value)
+		s.res.Text = expand(value, asked)
+		s.res.Value = ParseValue(s.res.Text)
 		s.res.Step.Key, s.res.Step.Value, s.res.Step.Pos = key, value, pos
 	}
 	return s.done
+}
+
+// expand replaces %0 in a value by the key, %1 to %9 by nothing and %% by a percent sign, as sendmail does with the
+// values of every map.
+func expand(value, key string) string {
+	if strings.IndexByte(value, '%') < 0 {
+		return value
+	}
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		if c != '%' || i+1 == len(value) {
+			b.WriteByte(c)
+			continue
+		}
+		switch d := value[i+1]; {
+		case d == '%':
+			b.WriteByte('%')
+		case d == '0':
+			b.WriteString(key)
+		case '1' <= d && d <= '9':
+		default:
+			b.WriteByte('%')
+			continue
+		}
+		i++
+	}
+	return b.String()
 }
 
 // end gives the answer: found, not found, or cannot tell.

@@ -21,7 +21,7 @@ func (p *Policy) ToPath(ctx context.Context, c Client, from, rcpt string) Decisi
 		return e.decision(o)
 	}
 	switch o.kind {
-	case refuse, discard, hold, final:
+	case temp, refuse, discard, hold, final:
 		return e.decision(o)
 	}
 	return e.decision(e.delayed(rcpt))

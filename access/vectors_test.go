@@ -112,7 +112,6 @@ type world struct {
 	dns     *zone
 	aliases map[string]bool
 	conns   *access.Connections
-	rates   map[string]int
 }
 
 type config struct {
@@ -193,7 +192,7 @@ func newWorld(t *testing.T, name string, c config) *world {
 }
 
 var (
-	featureCall = regexp.MustCompile("^FEATURE\\((.*)\\)$")
+	featureCall = regexp.MustCompile(`^FEATURE\((.*)\)$`)
 	m4Argument  = regexp.MustCompile("`([^']*)'")
 )
 
@@ -364,6 +363,9 @@ func (w *world) rcpt(ctx context.Context, client access.Client, from, rcpt strin
 			ok.Text += " (will queue)"
 		}
 		return ok
+	}
+	if o.discard {
+		return ok // what is dropped needs no mailbox
 	}
 	user, _, _ := strings.Cut(local, "+")
 	if lower := strings.ToLower(user); !users[user] && !users[lower] && !w.aliases[lower] {
