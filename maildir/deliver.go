@@ -22,6 +22,9 @@ const bufSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufSize); return &b }}
 
+// ErrQuota is the error when the message would exceed the quota.
+var ErrQuota = errors.New("quota exceeded")
+
 // ErrTooLate is the error of a delivery that took longer than 24 hours; its file in tmp may be gone.
 var ErrTooLate = errors.New("delivery took longer than 24 hours")
 
