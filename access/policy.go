@@ -202,7 +202,8 @@ func (v Verdict) String() string { return verdictNames[v] }
 type Decision struct {
 	Verdict Verdict
 	// Err is the reply to send when the verdict is Reject or TempFail, address and all. Code 421 means that the
-	// connection ends.
+	// connection ends. A table may begin its text with a code of class 2: the client then reads success, yet sender or
+	// recipient is refused like with any other text.
 	Err *mtakit.Error
 	// Reason is why a message is held, and otherwise a few words on which rule decided.
 	Reason string

@@ -358,14 +358,14 @@ func (w *world) rcpt(ctx context.Context, client access.Client, from, rcpt strin
 		return responseTo(d.Err)
 	}
 	ok := &response{Code: 250, Enh: "2.1.5", Text: "<" + rcpt + ">... Recipient ok"}
+	if o.discard {
+		return ok // what is dropped needs no mailbox
+	}
 	if domain != "" {
-		if w.dns.servfail[domain] {
+		if !w.policy.NoCanonify && w.dns.servfail[domain] {
 			ok.Text += " (will queue)"
 		}
 		return ok
-	}
-	if o.discard {
-		return ok // what is dropped needs no mailbox
 	}
 	user, _, _ := strings.Cut(local, "+")
 	if lower := strings.ToLower(user); !users[user] && !users[lower] && !w.aliases[lower] {
