@@ -58,7 +58,7 @@ func (s *scanner) next() (l line, ok bool) {
 		}
 		l.joined = true
 	}
-	if l.tooLong == 0 && size >= s.max {
+	if l.tooLong == 0 && size > s.max {
 		l.tooLong = s.num
 	}
 	l.last = s.num

@@ -21,6 +21,7 @@ type Rules struct {
 	NoDirs           bool // directories are not examined, except for the link rule
 	MustOwn          bool // the file must belong to the identity, to root, or to TrustedUID
 	TrustedUID       int  // zero, root, adds nothing
+	OwnerBits        bool // root may read what the owner may read, whoever that is
 }
 
 // File is an open file that passed the checks.
@@ -191,6 +192,10 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 		return HardLink
 	case rules.MustOwn && owner != id.UID && owner != 0 && (rules.TrustedUID == 0 || owner != rules.TrustedUID):
 		return Denied
+	case rules.OwnerBits && id.UID == 0:
+		if mode&unix.S_IRUSR == 0 {
+			return Denied
+		}
 	case !id.allows(st, wantRead):
 		return Denied
 	}
@@ -200,4 +205,36 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 // sameFile tells whether two looks were at the same file in the same state of protection.
 func sameFile(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
+}
+
+// UnsafeDir is a directory that others may write to.
+type UnsafeDir struct {
+	Path   string
+	Reason Reason
+}
+
+// UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them.
+func (r *Root) UnsafeDirs(name string, id Identity, rules Rules) (dirs []UnsafeDir) {
+	parts, ok := r.split(name)
+	if !ok || len(parts) == 0 {
+		return nil
+	}
+	at := r.prefix
+	w := &walk{root: r, id: id, trust: rules.TrustSticky}
+	w.found = func(reason Reason) {
+		if reason == WorldWritableDir || !rules.GroupDirSafe {
+			dirs = append(dirs, UnsafeDir{at, reason})
+		}
+	}
+	defer w.close()
+	if w.start() != nil {
+		return dirs
+	}
+	for _, part := range parts[:len(parts)-1] {
+		at = path.Join(at, part)
+		if w.down([]string{part}) != nil {
+			break
+		}
+	}
+	return dirs
 }
