@@ -28,6 +28,7 @@ type Fail struct {
 	Code   int
 	Status Status
 	Text   string
+	Exit   int // see Error.Exit
 }
 
 func (Mailbox) destination() {}
