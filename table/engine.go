@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mtakit/mtakit"
 )
@@ -34,7 +35,14 @@ const (
 
 // OpenOptions tunes the opening of a map. Nil and the zero value are the usual case.
 type OpenOptions struct {
+	// NUL is the convention for the trailing NUL byte.
 	NUL NUL
+	// Fixed keeps answering from the file that was opened when another takes its place; without it a map follows its
+	// name, as sendmail does. A file that is rewritten in place gives errors then, which are ErrChanged. Tables of a Set
+	// are opened so, to keep a generation together.
+	Fixed bool
+	// LockWait bounds the wait for a program that is writing the file. Zero means 10 seconds.
+	LockWait time.Duration
 }
 
 // Engine is a kind of map file.
