@@ -55,9 +55,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 
 // fail makes the address bad, or makes it wait when the verdict is temporary.
 func (p *parser) fail(err error) bool {
-	p.out.err = err
-	var e *Error
-	p.out.wait = Temporary(err) || errors.As(err, &e) && e.Code == 421
+	p.out.err, p.out.wait = err, Temporary(err)
 	if p.out.route.Mailer == "" {
 		p.out.route = Route{Mailer: MailerError}
 	}
@@ -270,7 +268,7 @@ func (p *parser) choose(f focus, level int) {
 		p.local(f.local)
 		return
 	}
-	if p.table(f) {
+	if p.table(f, level) {
 		return
 	}
 	p.smartHost(f)
@@ -359,7 +357,7 @@ func (p *parser) resultOnce(text string, level int) {
 	}
 	if local {
 		p.local(f.local)
-	} else if !p.table(f) {
+	} else if !p.table(f, level) {
 		p.smartHost(f)
 	}
 }
@@ -383,7 +381,7 @@ func (p *parser) verdict(err error, triple Route) {
 }
 
 // table looks the domain up in the mailertable. It reports whether the table settled the address.
-func (p *parser) table(f focus) bool {
+func (p *parser) table(f focus, level int) bool {
 	if p.r.Router == nil {
 		return false
 	}
@@ -402,27 +400,37 @@ func (p *parser) table(f focus) bool {
 		p.verdict(err, d.Route)
 		return true
 	}
-	p.mailer(d.Route, f)
+	p.mailer(d.Route, f, level)
 	return true
 }
 
-// mailer sends f by a table's route. A route without user leaves the address as it is.
-func (p *parser) mailer(route Route, f focus) {
+// mailer sends f by a table's route. A route without user leaves the address as it is. A host that begins with > is
+// what sendmail makes of an empty one: it takes the address itself, and nothing is left for the user.
+func (p *parser) mailer(route Route, f focus, level int) {
 	if route.Mailer == MailerLocal {
+		if hasRouteOperator(f.local) {
+			p.rewrite(findFocus(f.local), level+2)
+			return
+		}
 		tokens, _, _ := lex.Scan(route.User, 0)
 		p.local(tokens)
 		p.out.triple.Host, p.out.route.Host = route.Host, route.Host
 		return
 	}
-	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
-	if route.User != "" {
-		user, _, found := strings.Cut(route.User, "@")
-		f.local = []string{user}
-		if found {
-			f.host, f.canonical = []string{route.User[len(user)+1:]}, false
+	if strings.HasPrefix(route.Host, ">") {
+		p.out.triple = Route{route.Mailer, route.Host, ""}
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+			p.out.route.User, p.out.addr = "", Address{}
 		}
-		p.out.triple.User = f.text(" ")
+		return
 	}
+	if route.User != "" {
+		user, domain, found := strings.Cut(route.User, "@")
+		if f.local = []string{user}; found {
+			f.host, f.canonical = []string{domain}, false
+		}
+	}
+	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
 	p.remote(Route{route.Mailer, route.Host, ""}, f)
 }
 
@@ -483,7 +491,7 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ToLower(route.Host)
+	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
 	domain := f.domain()
 	switch {
 	case f.form != hosted:
