@@ -25,8 +25,8 @@ import (
 	"github.com/mtakit/mtakit/alias"
 )
 
-// vectorDirs returns the directories that hold the vectors of an area: the published ones, or those below
-// $MTAKIT_VECTORS.
+// vectorDirs returns the directories that hold the vectors of an area: the published ones and our own questions, which
+// sendmail answered in the same way, or those below $MTAKIT_VECTORS.
 func vectorDirs(t *testing.T, area string) []string {
 	if root := os.Getenv("MTAKIT_VECTORS"); root != "" {
 		var dirs []string
@@ -42,7 +42,7 @@ func vectorDirs(t *testing.T, area string) []string {
 		require.NoError(t, err)
 		return dirs
 	}
-	return []string{filepath.Join("testdata", "vectors")}
+	return []string{filepath.Join("testdata", "vectors"), filepath.Join("testdata", "asked")}
 }
 
 type vectorCase struct {
@@ -384,7 +384,9 @@ func runNewaliases(t *testing.T, cfg worldConfig, c vectorCase) {
 		lines = append(lines, strings.TrimSuffix(utf8Of(b.String()), "\n"))
 	}
 	sort.Slice(entries, func(i, j int) bool { return entries[i][0] < entries[j][0] })
-	assert.Equal(t, want.Entries, entries)
+	if want.Entries != nil {
+		assert.Equal(t, want.Entries, entries)
+	}
 	if want.Praliases != nil {
 		sort.Strings(lines)
 		assert.Equal(t, want.Praliases, lines)
