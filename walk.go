@@ -26,6 +26,7 @@ type node struct {
 	state  state
 	where  Position // line of the list file that it stands on; zero outside of list files
 
+	removed  bool // it is the sender, who does not want a copy
 	primary  bool // the sender named it, or it is the only result of what the sender named
 	alias    bool // it was an alias
 	selfRef  bool // its own expansion names it again
@@ -37,6 +38,8 @@ type node struct {
 	control *Control // set for aliases and include files
 	unsafe  *Error   // programs and files that it names fail with this
 	step    *Step    // what expanded it
+	made    int      // members that its expansion had
+	twin    *node    // it was dropped in favour of this one, which is the same
 	note    string
 }
 
@@ -152,6 +155,9 @@ func (w *walk) element(m *Member, parent *node) *node {
 		}
 		w.report(e, err)
 		w.queue = append(w.queue, e)
+		if parent != nil {
+			parent.made++
+		}
 		return nil
 	}
 	e.text = m.text()
@@ -162,11 +168,14 @@ func (w *walk) element(m *Member, parent *node) *node {
 	if parent == nil {
 		return e
 	}
+	parent.made++
 	if w.same(parent, e) {
 		parent.selfRef = true
 	}
 	if keep := w.selfReference(e); keep != nil {
 		keep.selfRef = true
+		e.state, e.twin, e.note = replaced, keep, "self reference"
+		w.res.dropped = append(w.res.dropped, e)
 		return nil
 	}
 	return e
@@ -321,7 +330,15 @@ func (w *walk) checkDirect(n *node) {
 		w.bad(n, notAuthorized("Cannot mail directly to "+what))
 	case n.parent.unsafe != nil:
 		err := *n.parent.unsafe
-		err.Text = strings.ReplaceAll(err.Text, "%s", what)
+		if err.Text == "" {
+			err.Text = "Address " + n.parent.text + " is unsafe for mailing to programs"
+		}
+		if what == "files" {
+			err.Text = strings.Replace(err.Text, " to programs", " to files", 1)
+		}
+		if err.Exit == 0 {
+			err.Exit = exitUsage
+		}
 		w.bad(n, &err)
 	case n.parent.account != nil && !w.validShell(n.parent.account):
 		w.bad(n, notAuthorized("User "+n.parent.account.Name+"@"+w.r.hostname()+" doesn't have a valid shell for mailing to "+what))
@@ -342,16 +359,18 @@ func (w *walk) duplicate(n, q *node) {
 			break
 		}
 	}
-	if !q.primary {
-		q.primary = q.primary || n.primary
+	switch {
+	case !q.primary:
+		q.primary = n.primary
 		q.selfRef = q.selfRef || n.selfRef
-		w.res.drop(n, q)
-		return
-	}
-	if q.selfRef {
+	case q.selfRef:
 		q.state = n.state
 	}
-	w.res.drop(n, q)
+	if n.state == alive {
+		n.note = "duplicate suppressed"
+	}
+	n.state, n.twin = replaced, q
+	w.res.dropped = append(w.res.dropped, n)
 }
 
 // settle ends the work on n. A recipient of the run from which nothing is left, while nothing else lives either, was a
@@ -504,6 +523,7 @@ func (w *walk) rewrite(n *node, depth int) {
 		return
 	}
 	n.state = replaced
+	n.made = 1
 	w.begin(e)
 	e.primary = n.primary
 	w.recipient(e, depth+1)
@@ -596,5 +616,5 @@ func asTemporary(err error) error {
 }
 
 func (w *walk) report(n *node, err error) {
-	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: n.where, Err: err})
+	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: w.where, Err: err})
 }
