@@ -70,7 +70,7 @@ func (e *eval) relayRecipient(a canonAddr) (r Result, ok bool, err error) {
 		if r, ok, err = e.domain("To", Both, a.domain); ok || err != nil {
 			return r, ok, err
 		}
-		return e.address("To", Both, a.local, "")
+		return e.exact("To", Both, a.local+"@") // without the forms that spare a detail
 	}
 	return e.relayEntry("To", a.domain)
 }

@@ -357,6 +357,9 @@ func (w *world) session(c vector) (o observed) {
 		if r.Code < 300 {
 			o.queued = append(o.queued, "<"+rcpt+">")
 		}
+		if r.Code == 421 {
+			break // and the connection ends
+		}
 	}
 	sort.Strings(o.queued)
 	return o

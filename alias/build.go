@@ -30,8 +30,13 @@ type Report struct {
 }
 
 // add appends a message and remembers the first exit status that is not zero.
+// Like sendmail it prints seven bits of every byte.
 func (r *Report) add(exit int, format string, args ...any) {
-	r.Lines = append(r.Lines, fmt.Sprintf(format, args...))
+	line := []byte(fmt.Sprintf(format, args...))
+	for i := range line {
+		line[i] &= 0x7f
+	}
+	r.Lines = append(r.Lines, string(line))
 	r.fail(exit)
 }
 
@@ -75,6 +80,7 @@ type compiler struct {
 	name   string
 	store  Store
 	stored map[string]string
+	lost   int // lines that sendmail does not count: those behind the point where one became too long
 	report Report
 }
 
@@ -83,14 +89,16 @@ func (c *compiler) say(l line, exit int, about, text string) {
 	if about != "" {
 		about = short(about) + "... "
 	}
-	c.report.add(exit, "%s: line %d: %s%s", c.name, l.last, about, text)
+	c.report.add(exit, "%s: line %d: %s%s", c.name, l.last-c.lost, about, text)
 }
 
 // line compiles one logical line.
 func (c *compiler) line(l line, file string) error {
 	if l.tooLong > 0 {
+		lost := l.last - l.tooLong
 		l.last = l.tooLong
 		c.say(l, exitSoftware, "", ErrTooLong.Error())
+		c.lost += lost
 		return nil
 	}
 	s := l.text(file)
@@ -109,12 +117,15 @@ func (c *compiler) line(l line, file string) error {
 	k := c.readKey(s)
 	c.complain(l, k.says)
 	if k.err == ErrKey {
-		c.say(l, exitSoftware, "", lineError(sevenBitIf(k, s), k.err).Error())
+		if k.is8bit() { // sendmail has changed the line
+			s = replace(s[:len(k.text)], isC1) + s[len(k.text):]
+		}
+		c.say(l, exitSoftware, "", lineError(s, k.err).Error())
 		return nil
 	}
 	value := skipSpace(s[colon+1:])
 	if c.CheckValues {
-		c.check(l, value)
+		value = c.check(l, value)
 	}
 	switch {
 	case k.err != nil:
@@ -127,14 +138,8 @@ func (c *compiler) line(l line, file string) error {
 	return nil
 }
 
-// sevenBitIf shows the line as sendmail has left it: after a complaint about 8-bit characters they are gone.
-func sevenBitIf(k entryKey, s string) string {
-	for _, c := range k.says {
-		if c.about == "" {
-			return sevenBit(s)
-		}
-	}
-	return s
+func (k *entryKey) is8bit() bool {
+	return len(k.says) > 0 && k.says[len(k.says)-1].is8bit
 }
 
 func (c *compiler) complain(l line, says []complaint) {
@@ -163,23 +168,39 @@ func (c *compiler) put(l line, k entryKey, value string) error {
 	return c.store(key, value)
 }
 
-// check parses the elements of a value.
-func (c *compiler) check(l line, value string) {
+// check parses the elements of a value and returns what sendmail leaves of it: bad bytes are replaced where the parser
+// meets them.
+func (c *compiler) check(l line, value string) string {
+	var left strings.Builder
 	for {
-		value = strings.TrimLeft(value, ", \t\r\n\v\f")
-		if value == "" {
-			return
+		rest := strings.TrimLeft(value, ", \t\r\n\v\f")
+		left.WriteString(value[:len(value)-len(rest)])
+		if rest == "" {
+			return left.String()
 		}
-		a := c.parseAddress(value, ',')
+		a := c.parseAddress(rest, ',')
+		for i := range a.says {
+			if a.says[i].about != "" && a.says[i].exit != 0 {
+				a.says[i].about = rest // sendmail does not cut the list here
+			}
+		}
 		c.complain(l, a.says)
-		if !a.valid {
-			c.say(l, 0, value, value+"... bad address")
-		} else if a.host != "" && c.CheckHost != nil {
+		elem := rest[:a.n]
+		if n := len(a.says); n > 0 && a.says[n-1].is8bit {
+			elem = replace(elem, isC1)
+		} else if a.valid {
+			elem = replace(elem, isControl)
+		}
+		left.WriteString(elem)
+		value = rest[a.n:]
+		switch {
+		case !a.valid:
+			c.say(l, 0, elem+value, elem+value+"... bad address")
+		case a.host != "" && c.CheckHost != nil:
 			if err := c.CheckHost(a.host); err != nil {
 				c.say(l, 0, "", err.Error())
 			}
 		}
-		value = value[a.n:]
 	}
 }
 

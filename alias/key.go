@@ -3,6 +3,7 @@ package alias
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit"
@@ -56,14 +57,16 @@ func plainKey(s string) (key string, colon int, ok bool) {
 // complaint is something that the address parser says of a text, with the reply code and exit status that belong to
 // it. about is the text that sendmail names in front of it, "" if it names none.
 type complaint struct {
-	about string
-	err   error
-	exit  int
+	about  string
+	err    error
+	exit   int
+	is8bit bool // bytes that sendmail uses itself were replaced in the text
 }
 
 // Exit statuses of sysexits.h that newaliases uses.
 const (
 	exitUsage    = 64
+	exitNoHost   = 68
 	exitSoftware = 70
 )
 
@@ -114,8 +117,8 @@ func (p *Parser) parseAddress(s string, delim byte) parsed {
 		a.says = append(a.says, complaint{about: s, err: errors.New("prescan: token too long")})
 		return a
 	}
-	if err := p.checkText(a.text); err != nil {
-		a.says = append(a.says, *err)
+	if fault := p.checkText(a.text); fault != nil {
+		a.says = append(a.says, *fault)
 		return a
 	}
 	if len(tokens) == 0 {
@@ -124,12 +127,11 @@ func (p *Parser) parseAddress(s string, delim byte) parsed {
 	a.valid = true
 	user, err := a.resolve(p, tokens)
 	if err != nil {
-		a.says = append(a.says, complaint{about: a.text, err: err, exit: exitUsage})
+		a.says = append(a.says, complaint{about: a.text, err: err, exit: asVerdict(err).Exit})
 	}
-	shown, ok := printable(user)
-	a.user = shown
-	if !ok {
-		a.says = append(a.says, complaint{err: fmt.Errorf("Syntax error in mailbox address \"%s\" (non-printable character)", shown)})
+	a.user = replace(user, isControl)
+	if a.user != user {
+		a.says = append(a.says, complaint{err: fmt.Errorf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user)})
 	}
 	return a
 }
@@ -144,42 +146,36 @@ func longest(tokens []string) (n int) {
 // checkText refuses addresses that are too long, and the bytes from 0x80 to 0x9f, which sendmail uses itself.
 func (p *Parser) checkText(s string) *complaint {
 	if len(s) > maxAddress {
-		return &complaint{about: s, err: fmt.Errorf("Address \"%s\" too long (%d bytes max)", s[:maxAddress], maxAddress)}
+		s = s[:maxAddress]
+		return &complaint{about: s, err: fmt.Errorf("Address \"%s\" too long (%d bytes max)", s, maxAddress)}
 	}
 	if p.UTF8 {
 		return nil
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i]&0xe0 == 0x80 {
-			return &complaint{err: fmt.Errorf("8-bit character in mailbox address \"%s\"", sevenBit(s)), exit: exitUsage}
-		}
+	if shown := replace(s, isC1); shown != s {
+		return &complaint{err: fmt.Errorf("8-bit character in mailbox address \"%s\"", shown), exit: exitUsage, is8bit: true}
 	}
 	return nil
 }
 
-// sevenBit shows text as sendmail does in the messages about it.
-func sevenBit(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c&0xe0 == 0x80 {
+func isC1(c byte) bool      { return c&0xe0 == 0x80 }
+func isControl(c byte) bool { return c < ' ' && !isSpace(c) || c == 0x7f }
+
+// replace puts question marks in the place of bad bytes, as sendmail's address parser does in the text itself.
+func replace(s string, bad func(byte) bool) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if bad(s[i]) {
+			if b == nil {
+				b = []byte(s)
+			}
 			b[i] = '?'
-		} else {
-			b[i] = c & 0x7f
 		}
+	}
+	if b == nil {
+		return s
 	}
 	return string(b)
-}
-
-// printable replaces control characters by question marks. ok is true when there are none.
-func printable(s string) (shown string, ok bool) {
-	b := []byte(s)
-	ok = true
-	for i, c := range b {
-		if c < ' ' && !isSpace(c) || c == 0x7f {
-			b[i], ok = '?', false
-		}
-	}
-	return string(b), ok
 }
 
 // addressError makes the address parser's own complaint.
@@ -189,19 +185,28 @@ func addressError(text string) error {
 
 // resolve finds out whom the address means, and returns the user part.
 func (a *parsed) resolve(p *Parser, tokens []string) (user string, err error) {
-	tokens = inAngles(tokens)
+	tokens = stripRoute(inAngles(tokens))
+	if len(tokens) == 1 && tokens[0] == ";" {
+		return "", addressError("List:; syntax illegal for recipient addresses")
+	}
 	for len(tokens) > 1 && tokens[len(tokens)-1] == ";" {
 		tokens = tokens[:len(tokens)-1]
 	}
-	if len(tokens) == 0 || len(tokens) == 1 && tokens[0] == "@" {
+	for i, t := range tokens {
+		if t == "," && i+1 < len(tokens) {
+			return "", addressError("Invalid route address")
+		}
+	}
+	return a.resolveTokens(p, tokens)
+}
+
+func (a *parsed) resolveTokens(p *Parser, tokens []string) (user string, err error) {
+	if len(tokens) == 0 || len(tokens) == 1 && (tokens[0] == "@" || tokens[0] == "%") {
 		a.local = true // sendmail's null address
 		return "", nil
 	}
 	at := -1
 	for i, t := range tokens {
-		if t == "," && i+1 < len(tokens) {
-			return "", addressError("Invalid route address")
-		}
 		if t == "@" {
 			if at >= 0 {
 				return "", addressError("Invalid route address")
@@ -219,17 +224,19 @@ func (a *parsed) resolve(p *Parser, tokens []string) (user string, err error) {
 	if at < 0 {
 		return a.resolveName(p, tokens)
 	}
-	host := strings.TrimSuffix(lex.Join(tokens[at+1:], "."), ".")
+	host := strings.TrimRight(lex.Join(tokens[at+1:], "."), ".")
 	switch {
 	case at == 0:
 		return "", addressError("User address required")
-	case host == "":
+	case at+1 == len(tokens):
 		return "", addressError("Hostname required")
+	case host == "" || host[0] == '.' || strings.Contains(host, ".."):
+		return "", &mtakit.Error{Code: 553, Status: mtakit.StatusBadSystem, Text: "Invalid host name", Exit: exitNoHost}
 	case !p.localDomain(host):
 		a.host = host
 		return lex.Join(tokens[:at], "."), nil
 	}
-	return a.resolve(p, tokens[:at])
+	return a.resolveTokens(p, tokens[:at])
 }
 
 // resolveName does so for a name without domain: host!user, a program, a file, or a local user.
@@ -242,7 +249,7 @@ func (a *parsed) resolveName(p *Parser, tokens []string) (user string, err error
 			a.host = host
 			return lex.Join(tokens[i+1:], "."), nil
 		}
-		return a.resolve(p, tokens[i+1:])
+		return a.resolveTokens(p, tokens[i+1:])
 	}
 	if len(tokens) == 1 && tokens[0][0] == '"' {
 		if tokens[0] == `""` {
@@ -250,13 +257,24 @@ func (a *parsed) resolveName(p *Parser, tokens []string) (user string, err error
 		}
 		if bare := dequote(tokens[0]); bare != tokens[0] {
 			again, _, _ := lex.Scan(bare, 0)
-			return a.resolve(p, again)
+			again = slices.DeleteFunc(again, func(t string) bool { return t == "<" || t == ">" })
+			return a.resolveTokens(p, again)
 		}
 	}
 	user = lex.Join(tokens, ".")
 	bare := strings.TrimPrefix(user, `"`)
 	a.local = bare == "" || bare[0] != '|' && bare[0] != '/' && bare[0] != ':'
 	return user, nil
+}
+
+// stripRoute removes a source route, @host,@host: in front of an address.
+func stripRoute(tokens []string) []string {
+	if len(tokens) > 0 && tokens[0] == "@" {
+		if colon := slices.Index(tokens, ":"); colon >= 0 {
+			return tokens[colon+1:]
+		}
+	}
+	return tokens
 }
 
 func (p *Parser) localDomain(domain string) bool {

@@ -72,8 +72,8 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 	if safefile.Absent(err) && src.Optional {
 		return
 	}
-	unsafe := root.UnsafeDirs(src.File, id, rules)
-	if !safefile.Absent(err) {
+	unsafe, exists := root.UnsafeDirs(src.File, id, rules)
+	if exists {
 		warn(rep, unsafe)
 	}
 	if err != nil {

@@ -184,7 +184,10 @@ func (r *Runner) plan(it *item, u *Unit) {
 		l.items++
 	}
 	it.version, it.prio = u.Version, u.Priority
-	it.due = r.dueAt(u).UnixNano()
+	it.due = min(r.dueAt(u).UnixNano(), maxDue)
+	if u.Attempts == 0 && u.Due.IsZero() {
+		it.due = min(it.due, time.Now().UnixNano()) // a clock that was set back delays nothing
+	}
 	expire, warn := r.o.deadlines(u)
 	if !warn.IsZero() {
 		expire = warn
@@ -196,17 +199,24 @@ func (r *Runner) plan(it *item, u *Unit) {
 	r.place(it, now)
 }
 
+// maxDue keeps sums of times from overflowing.
+const maxDue = 1 << 62
+
 // dueAt is when a unit may be tried: what the store says, or the retry policy, and not sooner than MinQueueAge allows.
 func (r *Runner) dueAt(u *Unit) time.Time {
+	last := u.LastAttempt
+	if now := time.Now(); last.After(now) {
+		last = now // the clock was set back
+	}
 	due := u.Due
 	if due.IsZero() {
 		due = u.Created
 		if u.Attempts > 0 {
-			due = u.LastAttempt.Add(r.o.Retry(u))
+			due = last.Add(r.o.Retry(u))
 		}
 	}
-	if u.Attempts > 0 && due.Before(u.LastAttempt.Add(r.o.MinQueueAge)) {
-		due = u.LastAttempt.Add(r.o.MinQueueAge)
+	if u.Attempts > 0 && due.Before(last.Add(r.o.MinQueueAge)) {
+		due = last.Add(r.o.MinQueueAge)
 	}
 	return due
 }

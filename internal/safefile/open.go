@@ -117,16 +117,17 @@ func (w *walk) verdict(rules Rules) (unsafe Reason, tolerated bool) {
 // directories that links lead through need not be safe. It returns the name of the file in the directory where it
 // ended.
 func (w *walk) target(name string, mayLink bool) (base string, st unix.Stat_t, err error) {
-	for {
+	for linked := false; ; {
 		if st, err = w.look(name); err != nil {
 			return "", st, err
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			if linked && !mayLink { // not before: a link that leads nowhere is as good as no file
+				return "", st, SymLink
+			}
 			return name, st, nil
 		}
-		if !mayLink {
-			return "", st, SymLink
-		}
+		linked = true
 		link, err := readlinkat(w.here(), name)
 		if err != nil {
 			return "", st, ErrChanged
@@ -213,11 +214,12 @@ type UnsafeDir struct {
 	Reason Reason
 }
 
-// UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them.
-func (r *Root) UnsafeDirs(name string, id Identity, rules Rules) (dirs []UnsafeDir) {
+// UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them. exists is
+// true when the last one has an entry for the file, be it a link that leads nowhere.
+func (r *Root) UnsafeDirs(name string, id Identity, rules Rules) (dirs []UnsafeDir, exists bool) {
 	parts, ok := r.split(name)
 	if !ok || len(parts) == 0 {
-		return nil
+		return nil, false
 	}
 	at := r.prefix
 	w := &walk{root: r, id: id, trust: rules.TrustSticky}
@@ -228,13 +230,15 @@ func (r *Root) UnsafeDirs(name string, id Identity, rules Rules) (dirs []UnsafeD
 	}
 	defer w.close()
 	if w.start() != nil {
-		return dirs
+		return dirs, false
 	}
-	for _, part := range parts[:len(parts)-1] {
+	base := len(parts) - 1
+	for _, part := range parts[:base] {
 		at = path.Join(at, part)
 		if w.down([]string{part}) != nil {
-			break
+			return dirs, false
 		}
 	}
-	return dirs
+	_, err := w.look(parts[base])
+	return dirs, err == nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/mailer/smtp"
+	"github.com/mtakit/mtakit/mailtest"
+	"github.com/mtakit/mtakit/mx"
 )
 
 // attempt makes an Attempt for a message text.
@@ -38,3 +40,8 @@ func newMailer(tb testing.TB, o smtp.Options) *smtp.Mailer {
 }
 
 const text = "Subject: hello\n\nHello, world.\n.\n..dots\nlast\n"
+
+// planner asks the name server of a test.
+func planner(zone *mailtest.DNS) *mx.Planner {
+	return &mx.Planner{Resolver: mx.NewClient(&mx.ClientOptions{Servers: []string{zone.Addr}})}
+}

@@ -23,7 +23,7 @@ type Builder struct {
 
 // NewBuilder starts an empty file.
 func NewBuilder(o table.BuildOptions) *Builder {
-	b := &Builder{recs: recstore.New(o.Duplicates, o.NUL == table.NULAlways), size: headerSize}
+	b := &Builder{recs: recstore.New(recstore.Options{Duplicates: o.Duplicates, NUL: o.NUL == table.NULAlways}), size: headerSize}
 	if o.NUL == table.NULAlways {
 		b.nul = 1
 	}

@@ -14,27 +14,37 @@ const (
 	segmentBits = 14 // records per segment, as a power of two
 	segmentSize = 1 << segmentBits
 	gone        = ^uint32(0)
+	follower    = 1 << 31 // in entry.off: another record has the same key and stands before it
 )
 
 // Store holds records in the order of input.
 type Store struct {
 	dup    table.Duplicates
 	nul    bool
+	group  bool
 	chunks [][]byte
 	segs   [][]entry
 	n      int      // records, replaced ones included
 	live   int      // records that count
-	index  []uint32 // open addressing: record number + 1; nil with table.KeepAll
+	index  []uint32 // open addressing: record number + 1; nil when keys may repeat and need not be grouped
 	shift  uint8    // 32 - log2(len(index))
+	more   map[uint32][]uint32
 }
 
 // entry says where a record is.
 type entry struct{ hash, chunk, off uint32 }
 
-// New returns an empty Store. nul appends a NUL byte to every key and value.
-func New(dup table.Duplicates, nul bool) *Store {
-	s := &Store{dup: dup, nul: nul}
-	if dup != table.KeepAll {
+// Options of a Store.
+type Options struct {
+	Duplicates table.Duplicates
+	NUL        bool // append a NUL byte to every key and value
+	Group      bool // with table.KeepAll, collect the records of one key behind its first
+}
+
+// New returns an empty Store.
+func New(o Options) *Store {
+	s := &Store{dup: o.Duplicates, nul: o.NUL, group: o.Group}
+	if o.Duplicates != table.KeepAll || o.Group {
 		s.resize(10)
 	}
 	return s
@@ -49,8 +59,17 @@ func (s *Store) Put(hash uint32, key, value []byte) error {
 	}
 	slot, old := s.find(hash, key)
 	if old >= 0 {
-		if s.dup == table.KeepFirst {
+		switch s.dup {
+		case table.KeepFirst:
 			return table.DuplicateError(string(key))
+		case table.KeepAll:
+			if s.more == nil {
+				s.more = make(map[uint32][]uint32)
+			}
+			s.more[uint32(old)] = append(s.more[uint32(old)], uint32(s.n))
+			s.add(hash, key, value)
+			s.at(s.n - 1).off |= follower
+			return nil
 		}
 		s.at(old).chunk = gone
 		s.live--
@@ -95,7 +114,7 @@ func (s *Store) resize(bits uint8) {
 	mask := uint32(len(s.index) - 1)
 	for i := range s.n {
 		e := s.at(i)
-		if e.chunk == gone {
+		if e.chunk == gone || e.off&follower != 0 {
 			continue
 		}
 		slot := s.slot(e.hash)
@@ -150,13 +169,27 @@ func (s *Store) Slots() int { return s.n }
 // Live reports whether record i still counts.
 func (s *Store) Live(i int) bool { return s.at(i).chunk != gone }
 
+// Head reports whether record i counts and is the first of its key.
+func (s *Store) Head(i int) bool {
+	e := s.at(i)
+	return e.chunk != gone && e.off&follower == 0
+}
+
+// More returns the records that have the key of head i, in the order of input, without i itself.
+func (s *Store) More(i int) []uint32 {
+	if s.more == nil {
+		return nil
+	}
+	return s.more[uint32(i)]
+}
+
 // Hash returns the hash value of record i.
 func (s *Store) Hash(i int) uint32 { return s.at(i).hash }
 
 // Record returns key and value of record i, each with its NUL.
 func (s *Store) Record(i int) (key, value []byte) {
 	e := s.at(i)
-	b := s.chunks[e.chunk][e.off:]
+	b := s.chunks[e.chunk][e.off&^follower:]
 	kn, n := uvarint(b)
 	vn, m := uvarint(b[n:])
 	b = b[n+m:]
