@@ -13,6 +13,10 @@ type Error struct {
 	Status Status // enhanced status; zero means 4.0.0 or 5.0.0 by Code, and 4.0.0 when Code is zero, too
 	Text   string // one line for the peer, without codes
 	Err    error  // the cause; never sent to a peer
+
+	// Exit is the exit status of sysexits.h that sendmail reports and that decides there whether the verdict is
+	// temporary; zero means derive it from Status (see ExitStatus). Tables can set it apart from the codes.
+	Exit int
 }
 
 // Error prints code, status and text as they would appear in a reply, then the cause.
@@ -52,9 +56,12 @@ func (e *Error) ReplyCode() int {
 	return 451
 }
 
-// Temporary reports whether the verdict may change when the same thing is tried again. Code decides where it is
-// given, since it is what a peer acts on (RFC 5321 section 4.2.1).
+// Temporary reports whether the verdict may change when the same thing is tried again. Exit decides where it is
+// given, then Code, since it is what a peer acts on (RFC 5321 section 4.2.1).
 func (e *Error) Temporary() bool {
+	if e.Exit != 0 {
+		return e.Exit == exitTempFail
+	}
 	if e.Code != 0 {
 		return e.Code < 500
 	}

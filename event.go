@@ -47,6 +47,7 @@ type Event struct {
 	XDelay     time.Duration // of this attempt; negative when nothing was attempted
 	Priority   int64
 	Relay      string
+	Tries      int // attempts so far, for Done
 	Status     Status
 	Reply      string
 	Stat       string // "Sent", "Deferred: Connection refused", "User unknown", …

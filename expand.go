@@ -41,12 +41,15 @@ type Includer interface {
 
 // Expansion is what a table, a forward file or an include file says about an address.
 type Expansion struct {
-	To       []Member // in file order
-	Owner    string   // aliases: value that replaces the envelope sender (owner-NAME); "" when there is none
-	Control  *Control // who controls programs and files among To; nil leaves it as it was
-	Unsafe   *Error   // if not nil, programs and files among To fail with this
-	Step     Step     // which key or file answered
-	Warnings []error  // files skipped, entries repaired: for the log and explanations, never fatal
+	To      []Member // in file order
+	Owner   string   // aliases: value that replaces the envelope sender (owner-NAME); "" when there is none
+	Control *Control // who controls programs and files among To; nil leaves it as it was
+	// Unsafe, if not nil, is the verdict on programs and files among To. Its Text speaks of programs; for a file, the
+	// Resolver says files instead. An empty Text means that somebody else may have written the list: Address … is
+	// unsafe for mailing to programs, with the address that led to it.
+	Unsafe   *Error
+	Step     Step    // which key or file answered
+	Warnings []error // files skipped, entries repaired: for the log and explanations, never fatal
 }
 
 // Member is one element of a list, with the text it was written as and where it stands. To is a Fail when the text

@@ -3,6 +3,26 @@
 // forgets whatever was not synced.
 //
 // OS is the real file system. Its methods are thin: no buffering, no retries, errors as the os package gives them.
+//
+// # Testing with it
+//
+// Mem is a file system in memory that remembers which data and which names were synced; its Crash method shows what
+// a power cut would leave, in several ways from "nothing unsynced" to "names without their data". Faults wraps any FS:
+// it counts and lists operations, stops at one of them, or makes some fail with an error of choice (EIO, ENOSPC,
+// EDQUOT, EMFILE), writes being cut short. EachCrashPoint and EachFault put both together: they run a scenario once
+// for every operation in it and hand each outcome to a check. A typical test is ten lines:
+//
+//	vfs.EachCrashPoint(t, func(fs vfs.FS) bool {
+//		return store(fs, "hello") == nil // true: the caller was told that it is safe
+//	}, func(t *testing.T, p vfs.CrashPoint, promised bool, fs vfs.FS) {
+//		got, err := load(fs)
+//		require.NoError(t, err, "%v", p)
+//		if promised {
+//			require.Equal(t, "hello", got, "%v", p)
+//		}
+//	})
+//
+// Files of a Mem have no descriptor (Fd returns NoFd), so locks on them always succeed.
 package vfs
 
 import (
@@ -57,7 +77,7 @@ var OS FS = osFS{}
 type osFS struct{}
 
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+	f, err := openFile(name, flag, perm)
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
 	}
@@ -86,7 +106,7 @@ func (osFS) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (osFS) SyncDir(name string) error {
-	d, err := os.Open(name)
+	d, err := openFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}

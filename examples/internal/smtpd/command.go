@@ -1,0 +1,281 @@
+package smtpd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/mtakit/mtakit"
+)
+
+const (
+	statusOK       = mtakit.StatusSuccess
+	statusSequence = mtakit.StatusPermanent // sendmail answers 503 with 5.0.0
+)
+
+// command carries out one line. The texts of the replies are sendmail's.
+func (c *conn) command(ctx context.Context, line string) {
+	verb, arg, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	arg = strings.TrimSpace(arg)
+	if c.chunks != nil {
+		switch strings.ToUpper(verb) {
+		case "BDAT", "RSET", "QUIT", "NOOP":
+		default: // RFC 3030 section 2: nothing else between chunks
+			c.badCommand(503, mtakit.StatusInvalidCommand, "Only BDAT is expected here")
+			return
+		}
+	}
+	switch strings.ToUpper(verb) {
+	case "HELO", "EHLO":
+		c.hello(ctx, strings.ToUpper(verb), arg)
+	case "MAIL":
+		c.mailFrom(ctx, arg)
+	case "RCPT":
+		c.rcptTo(ctx, arg)
+	case "DATA":
+		c.data(ctx, arg)
+	case "BDAT":
+		c.bdat(ctx, arg)
+	case "RSET":
+		c.reset()
+		c.reply(250, statusOK, "Reset state")
+	case "NOOP":
+		c.reply(250, statusOK, "OK")
+	case "VRFY":
+		c.lookup(ctx, "VRFY", arg)
+	case "EXPN":
+		c.lookup(ctx, "EXPN", arg)
+	case "HELP":
+		c.reply(214, statusOK, "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "End of HELP info")
+	case "QUIT":
+		c.reply(221, statusOK, c.srv.opt.Hostname+" closing connection")
+		c.closing = true
+	default:
+		c.badCommand(500, mtakit.StatusInvalidCommand, fmt.Sprintf("Command unrecognized: \"%s\"", printable(line)))
+	}
+}
+
+// printable makes client text safe to repeat in one line of a reply.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (c *conn) hello(ctx context.Context, verb, arg string) {
+	name, _, _ := strings.Cut(arg, " ")
+	if name == "" {
+		c.badCommand(501, statusSequence, verb+" requires domain address")
+		return
+	}
+	c.reset()
+	if c.sess != nil {
+		if err := c.sess.Hello(ctx, name, verb == "EHLO"); err != nil {
+			c.replyError("", err)
+			return
+		}
+	}
+	c.helo, c.esmtp = name, verb == "EHLO"
+	greeting := fmt.Sprintf("%s Hello %s, pleased to meet you", c.srv.opt.Hostname, printable(name))
+	if verb == "HELO" {
+		c.reply(250, 0, greeting)
+		return
+	}
+	c.reply(250, 0, greeting, "ENHANCEDSTATUSCODES", "PIPELINING", "CHUNKING", "EXPN", "8BITMIME", "SMTPUTF8",
+		"SIZE "+strconv.FormatInt(c.srv.opt.MaxMessageBytes, 10), "DSN", "HELP")
+}
+
+// after returns what follows keyword and a colon at the start of arg, in any case.
+func after(arg, keyword string) (string, bool) {
+	n := len(keyword)
+	if len(arg) <= n || !strings.EqualFold(arg[:n], keyword) {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(strings.TrimLeft(arg[n:], " "), ":")
+	return rest, ok
+}
+
+func (c *conn) mailFrom(ctx context.Context, arg string) {
+	if c.mail {
+		c.badCommand(503, mtakit.StatusProtocol, "Sender already specified")
+		return
+	}
+	if c.refused != nil {
+		c.replyError("", c.refused)
+		return
+	}
+	rest, ok := after(arg, "FROM")
+	if !ok {
+		c.badCommand(501, mtakit.StatusSyntax, fmt.Sprintf("Syntax error in parameters scanning \"%s\"", printable(arg)))
+		return
+	}
+	m, err := parseMail(rest)
+	if err == nil && m.Size > c.srv.opt.MaxMessageBytes {
+		err = &mtakit.Error{Code: 552, Status: mtakit.StatusMailboxTooBig,
+			Text: fmt.Sprintf("Message size exceeds fixed maximum message size (%d)", c.srv.opt.MaxMessageBytes)}
+	}
+	if err == nil && !m.SMTPUTF8 && !isASCII(m.Path) {
+		err = &mtakit.Error{Code: 553, Status: mtakit.StatusNonASCIIAddress, Text: "Address needs SMTPUTF8"}
+	}
+	if err != nil {
+		c.replyError(printable(m.Path)+"... ", err)
+		return
+	}
+	if err := c.sess.Mail(ctx, m); err != nil {
+		c.replyError("", err)
+		return
+	}
+	c.mail = true
+	c.reply(250, mtakit.Status(2_001_000), m.Path+"... Sender ok")
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *conn) rcptTo(ctx context.Context, arg string) {
+	if !c.mail {
+		c.badCommand(503, statusSequence, "Need MAIL before RCPT")
+		return
+	}
+	rest, ok := after(arg, "TO")
+	if !ok {
+		c.badCommand(501, mtakit.StatusSyntax, fmt.Sprintf("Syntax error in parameters scanning \"%s\"", printable(arg)))
+		return
+	}
+	if c.rcpts >= c.srv.opt.MaxRecipients {
+		c.reply(452, mtakit.StatusTooManyRcpts.AsTemporary(), "Too many recipients")
+		return
+	}
+	r, err := parseRcpt(rest)
+	if err != nil {
+		c.replyError(printable(r.Path)+"... ", err)
+		return
+	}
+	if err := c.sess.Rcpt(ctx, r); err != nil {
+		c.replyError("", err)
+		return
+	}
+	c.rcpts++
+	c.reply(250, mtakit.StatusAddressValid, r.Path+"... Recipient ok")
+}
+
+// ready reports whether a message may follow, and says why not.
+func (c *conn) ready() bool {
+	switch {
+	case !c.mail:
+		c.badCommand(503, statusSequence, "Need MAIL command")
+	case c.rcpts == 0:
+		c.badCommand(503, statusSequence, "Need RCPT (recipient)")
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *conn) data(ctx context.Context, arg string) {
+	if arg != "" {
+		c.badCommand(501, mtakit.StatusInvalidArguments, "DATA takes no parameters")
+		return
+	}
+	if !c.ready() {
+		return
+	}
+	c.reply(354, 0, `Enter mail, end with "." on a line by itself`)
+	c.wait = c.srv.opt.DataTimeout
+	m := newMessage(&c.srv.opt)
+	err := m.readData(c.br)
+	if err != nil && !isVerdict(err) {
+		m.Close()
+		c.closing = true // the client is gone, or too slow: there is nobody to answer
+		return
+	}
+	c.finish(ctx, m, err)
+}
+
+// finish hands a complete message to the session and replies.
+func (c *conn) finish(ctx context.Context, m *Message, err error) {
+	defer c.reset()
+	defer m.Close()
+	id := ""
+	if err == nil {
+		id, err = c.sess.Data(ctx, m)
+	}
+	if err != nil {
+		c.replyError("", err)
+		return
+	}
+	c.reply(250, statusOK, id+" Message accepted for delivery")
+}
+
+// bdat takes one chunk (RFC 3030). The bytes that follow the command are always read, so that the dialogue stays in
+// step whatever the answer is.
+func (c *conn) bdat(ctx context.Context, arg string) {
+	sizeText, last, _ := strings.Cut(arg, " ")
+	last = strings.ToUpper(strings.TrimSpace(last))
+	size, err := strconv.ParseInt(sizeText, 10, 64)
+	if err != nil || size < 0 || last != "" && last != "LAST" {
+		// How many bytes follow is anybody's guess.
+		c.reply(501, mtakit.StatusInvalidArguments, "Bad argument to BDAT; closing connection")
+		c.closing = true
+		return
+	}
+	c.wait = c.srv.opt.DataTimeout
+	if !c.mail || c.rcpts == 0 {
+		if c.readFull(io.Discard, size) != nil {
+			c.closing = true
+			return
+		}
+		c.ready()
+		return
+	}
+	if c.chunks == nil {
+		c.chunks = newMessage(&c.srv.opt)
+	}
+	if err := c.chunks.readChunk(c.br, size); err != nil {
+		c.closing = true
+		return
+	}
+	if last == "" {
+		c.reply(250, statusOK, fmt.Sprintf("%d octets received", size))
+		return
+	}
+	m := c.chunks
+	c.chunks = nil
+	c.finish(ctx, m, m.endChunks())
+}
+
+// lookup answers VRFY and EXPN.
+func (c *conn) lookup(ctx context.Context, verb, arg string) {
+	if arg == "" {
+		c.badCommand(501, mtakit.StatusSyntax, "Argument required")
+		return
+	}
+	if c.refused != nil {
+		c.replyError("", c.refused)
+		return
+	}
+	ask := c.sess.Verify
+	if verb == "EXPN" {
+		ask = c.sess.Expand
+	}
+	lines, err := ask(ctx, arg)
+	if err != nil {
+		c.replyError("", err)
+		return
+	}
+	c.reply(250, mtakit.StatusAddressValid, lines...)
+}

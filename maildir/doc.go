@@ -1,0 +1,2 @@
+// Package maildir is under way.
+package maildir

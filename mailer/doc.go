@@ -1,0 +1,2 @@
+// Package mailer is under way.
+package mailer

@@ -1,0 +1,299 @@
+package mbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
+)
+
+// AppendOptions tunes Append. The zero value, and a nil pointer, are ready for use.
+type AppendOptions struct {
+	LockOptions
+	// Variant is the form in which the message is stored. The zero value is MboxRD.
+	Variant Variant
+	// KeepCR stores CR LF line ends as they come. Otherwise they become LF.
+	KeepCR bool
+	// MaxSize is how long the mailbox may get, in bytes. Zero means no limit.
+	MaxSize int64
+	// NoCreate refuses to make a mailbox that does not exist.
+	NoCreate bool
+	// Mode is that of a new mailbox. Zero means 0600.
+	Mode fs.FileMode
+	// Owner, when not nil, is the uid that the mailbox must belong to.
+	Owner *int
+	// Forbid lists mode bits that make the mailbox unfit, for example 0111, or 0022 to refuse those that others may write.
+	Forbid fs.FileMode
+	// NoSync leaves out fsync.
+	NoSync bool
+
+	fs vfs.FS // tests put a faulty one here
+}
+
+// Why a mailbox is refused, or a message not stored in it.
+var (
+	// ErrUnsafe: the mailbox is a symbolic link, a FIFO, a device or a directory, has several hard links, belongs to
+	// somebody else, or has forbidden mode bits.
+	ErrUnsafe = errors.New("mailbox is not safe to deliver to")
+	// ErrTooBig: the message would make the mailbox longer than MaxSize.
+	ErrTooBig = errors.New("mailbox would exceed its size limit")
+	// ErrRollback: a failed message could not be cut off again, so that a part of it is left at the end of the mailbox.
+	// The next Append separates it from its message.
+	ErrRollback = errors.New("a partial message is left in the mailbox")
+)
+
+// Envelope is what stands before a message in an mbox.
+type Envelope struct {
+	Sender string    // envelope sender; "" is the null reverse-path, written MAILER-DAEMON
+	Date   time.Time // of delivery, written in its location; zero means now, in UTC
+	Line   []byte    // if not nil, the whole From_ line with its line end, instead of the two above
+	Head   []byte    // header lines added at delivery; may be empty
+}
+
+// Appended says where Append put a message.
+type Appended struct {
+	Offset int64 // of the From_ line
+	Size   int64 // of the mailbox afterwards
+	Tail   bool  // the mailbox did not end in an empty line, and was completed
+}
+
+// Append stores one message, read from r, at the end of the mbox at path: under lock, quoted as the variant
+// demands, and synced. When it returns nil, the message survives a power failure. After an error the file is as it
+// was before (unless the error is ErrRollback), since what was written is cut off before the locks are given up.
+//
+// A mailbox that does not exist is made. One that is not a plain file with one link is refused (ErrUnsafe); a FIFO
+// never blocks. ctx bounds the wait for the locks, and is looked at between blocks of the message.
+func Append(ctx context.Context, path string, env *Envelope, r io.Reader, opts *AppendOptions) (Appended, error) {
+	var o AppendOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.fs == nil {
+		o.fs = vfs.OS
+	}
+	a := &appender{path: path, o: &o}
+	f, h, err := acquire(ctx, o.fs, path, &o.LockOptions, true, a.open)
+	if err != nil {
+		return Appended{}, err
+	}
+	a.f, a.h = f, h
+	defer h.release()
+	res, err := a.append(ctx, env, r)
+	if cerr := f.Close(); err == nil && cerr != nil { // NFS and quotas report here; the file is closed: cut it by name
+		err = a.cutByName(cerr)
+	}
+	if err != nil {
+		return Appended{}, err
+	}
+	if a.created && !o.NoSync {
+		if err := o.fs.SyncDir(filepath.Dir(path)); err != nil {
+			return Appended{}, err
+		}
+	}
+	return res, nil
+}
+
+// appender is one Append under way.
+type appender struct {
+	path    string
+	o       *AppendOptions
+	f       vfs.File
+	h       *held
+	created bool
+	start   int64 // size before
+}
+
+// open opens the mailbox, making it if need be, after the checks that keep a hostile owner of the directory from
+// having us write somewhere else.
+func (a *appender) open() (vfs.File, error) {
+	flag := os.O_RDWR | oNoFollow | oNonBlock
+	before, err := a.o.fs.Lstat(a.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !a.o.NoCreate:
+		mode := a.o.Mode
+		if mode == 0 {
+			mode = 0o600
+		}
+		f, err := a.o.fs.OpenFile(a.path, flag|os.O_CREATE|os.O_EXCL, mode)
+		if err == nil {
+			a.created = true
+			return f, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		if before, err = a.o.fs.Lstat(a.path); err != nil {
+			return nil, err
+		}
+	case err != nil:
+		return nil, err
+	}
+	if err := a.check(before); err != nil {
+		return nil, err
+	}
+	f, err := a.o.fs.OpenFile(a.path, flag, 0)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err == nil {
+		err = a.check(after)
+	}
+	if err == nil && !sameFile(before, after) {
+		err = fmt.Errorf("%s: %w: it was replaced while it was opened", a.path, ErrUnsafe)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (a *appender) check(fi fs.FileInfo) error {
+	why := ""
+	n, haveLinks := links(fi)
+	uid, haveOwner := owner(fi)
+	switch {
+	case !fi.Mode().IsRegular():
+		why = "it is not a plain file (" + fi.Mode().Type().String() + ")"
+	case haveLinks && n != 1:
+		why = "it has several hard links"
+	case a.o.Owner != nil && haveOwner && uid != *a.o.Owner:
+		why = fmt.Sprintf("it belongs to uid %d, not %d", uid, *a.o.Owner)
+	case fi.Mode().Perm()&a.o.Forbid != 0:
+		why = "its mode is " + fi.Mode().Perm().String()
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %s", a.path, ErrUnsafe, why)
+}
+
+// append writes the message, and cuts the file back when it cannot.
+func (a *appender) append(ctx context.Context, env *Envelope, r io.Reader) (res Appended, err error) {
+	fi, err := a.f.Stat()
+	if err != nil {
+		return res, err
+	}
+	a.start = fi.Size()
+	if a.o.MaxSize > 0 && a.start >= a.o.MaxSize {
+		return res, fmt.Errorf("%s: %w of %d bytes", a.path, ErrTooBig, a.o.MaxSize)
+	}
+	fix, err := a.tail(fi)
+	if err != nil {
+		return res, err
+	}
+	size, err := a.write(ctx, fix, env, r)
+	if err == nil && !a.o.NoSync {
+		err = a.f.Sync()
+	}
+	if err != nil {
+		return res, a.cut(err)
+	}
+	return Appended{Offset: a.start + int64(len(fix)), Size: size, Tail: fix != ""}, nil
+}
+
+// tail returns what is missing at the end of the file: a crashed writer may have left an unterminated line, and
+// some leave out the empty line.
+func (a *appender) tail(fi fs.FileInfo) (fix string, err error) {
+	if a.start == 0 {
+		return "", nil
+	}
+	var b [4]byte
+	n := min(a.start, int64(len(b)))
+	if _, err := a.f.ReadAt(b[:n], a.start-n); err != nil {
+		return "", err
+	}
+	keepAccessTime(a.o.fs, a.path, fi)
+	switch t := string(b[:n]); {
+	case t[n-1] != '\n':
+		return "\n\n", nil
+	case n >= 2 && t[n-2:] == "\n\n", n == 4 && t == "\r\n\r\n", n >= 3 && t[n-3:] == "\n\r\n", t == "\n":
+		return "", nil
+	}
+	return "\n", nil
+}
+
+// write writes everything at the end of the file and returns its new size.
+func (a *appender) write(ctx context.Context, fix string, env *Envelope, r io.Reader) (size int64, err error) {
+	e := encoders.Get().(*encoder)
+	in := buffers.Get().(*[]byte)
+	defer func() {
+		*e = encoder{out: e.out[:0], scratch: e.scratch[:0], field: e.field[:0]}
+		if cap(e.out) <= 4*outSize {
+			encoders.Put(e)
+		}
+		buffers.Put(in)
+	}()
+	e.variant, e.keepCR, e.written = a.o.Variant, a.o.KeepCR, a.start
+	e.flushTo = func(b []byte) error {
+		a.h.touch()
+		if a.o.MaxSize > 0 && e.written+int64(len(b)) > a.o.MaxSize {
+			return fmt.Errorf("%s: %w of %d bytes", a.path, ErrTooBig, a.o.MaxSize)
+		}
+		n, err := a.f.WriteAt(b, e.written)
+		if err == nil && n < len(b) {
+			err = io.ErrShortWrite
+		}
+		return err
+	}
+	e.patch = func(b []byte, off int64) error {
+		_, err := a.f.WriteAt(b, off)
+		return err
+	}
+	e.out = append(e.out, fix...)
+	e.beginEnvelope(env)
+	if _, err := e.Write(env.Head); err != nil {
+		return 0, err
+	}
+	if err := e.copyFrom(r, *in, ctx.Err); err != nil {
+		return 0, err
+	}
+	if err := e.end(); err != nil {
+		return 0, err
+	}
+	err = e.flush()
+	return e.written, err
+}
+
+// beginEnvelope begins a message with its From_ line.
+func (e *encoder) beginEnvelope(env *Envelope) {
+	if env.Line != nil {
+		e.begin(env.Line)
+		return
+	}
+	t := env.Date
+	if t.IsZero() {
+		t = time.Now().UTC()
+	}
+	var room [128]byte
+	e.begin(AppendSeparator(room[:0], env.Sender, t))
+}
+
+// cut makes the file as long as it was, for the reason why.
+func (a *appender) cut(why error) error {
+	err := a.f.Truncate(a.start)
+	if err == nil && !a.o.NoSync {
+		err = a.f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+	}
+	return why
+}
+
+// cutByName is cut when closing failed and the descriptor, with its kernel locks, is gone. It opens the file again.
+func (a *appender) cutByName(why error) error {
+	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|oNoFollow|oNonBlock, 0)
+	if err != nil {
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+	}
+	defer f.Close()
+	a.f = f
+	return a.cut(why)
+}

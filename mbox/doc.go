@@ -1,0 +1,2 @@
+// Package mbox is under way.
+package mbox

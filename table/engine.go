@@ -1,0 +1,192 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mtakit/mtakit"
+)
+
+// Map is an open map file: a Table that can be listed and is closed after use.
+type Map interface {
+	mtakit.Table
+	// All yields the records in the file's own order, each exactly as stored. A fault ends the sequence with an error.
+	All() iter.Seq2[Record, error]
+	// Close releases the file. Look-ups that are under way finish; later ones fail.
+	Close() error
+}
+
+// NUL says whether keys and values carry one trailing NUL byte, which some writers of Berkeley DB and CDB files append.
+type NUL int
+
+const (
+	NULAuto   NUL = iota // reading: try both, the form seen last first; writing: the engine's usual form
+	NULAlways            // sendmail's map option -N
+	NULNever             // sendmail's map option -O
+)
+
+// OpenOptions tunes the opening of a map. Nil and the zero value are the usual case.
+type OpenOptions struct {
+	// NUL is the convention for the trailing NUL byte.
+	NUL NUL
+	// Fixed keeps answering from the file that was opened when another takes its place; without it a map follows its
+	// name, as sendmail does. A file that is rewritten in place gives errors then, which are ErrChanged. Tables of a Set
+	// are opened so, to keep a generation together.
+	Fixed bool
+	// LockWait bounds the wait for a program that is writing the file. Zero means 10 seconds.
+	LockWait time.Duration
+}
+
+// Engine is a kind of map file.
+type Engine struct {
+	// Suffix is what the names of its files end in, dot included; it is appended to a path that lacks it. Empty for
+	// texts.
+	Suffix string
+	// Open opens the file at path, Suffix included.
+	Open func(ctx context.Context, path string, o OpenOptions) (Map, error)
+	// NewBuilder starts a new map. Nil when the engine only reads.
+	NewBuilder func(o BuildOptions) (Builder, error)
+}
+
+// Path returns the name of the file for path: with the suffix, once.
+func (e Engine) Path(path string) string {
+	if strings.HasSuffix(path, e.Suffix) {
+		return path
+	}
+	return path + e.Suffix
+}
+
+// BuildOptions tunes a Builder. The zero value is ready for use.
+type BuildOptions struct {
+	// Duplicates is the rule for repeated keys.
+	Duplicates Duplicates
+	// NUL appends a NUL byte to every key and value when it is NULAlways.
+	NUL NUL
+	// PageSize of Berkeley DB files: a power of two from 512 to 65536. Zero means 4096.
+	PageSize int
+}
+
+// Builder collects the records of a new map and writes the file in one go. It is not safe for concurrent use.
+type Builder interface {
+	// Put adds a record; key and value are copied. With the rule KeepFirst a key that is there already gives
+	// an error that is ErrDuplicate, and the Builder goes on. Other errors (a limit of the format) do not end it
+	// either: the record is left out.
+	Put(key, value []byte) error
+	// Len is the number of records that will be written.
+	Len() int
+	// WriteTo writes the whole file from front to back, and may be called once.
+	io.WriterTo
+}
+
+// Registry is the set of classes that names may have. The caller makes it; nothing registers itself.
+type Registry map[string]Engine
+
+// ErrUnknownClass is the reason when a name has a class that the Registry lacks.
+var ErrUnknownClass = errors.New("unknown map class")
+
+// Name is a parsed map name, "class:[flags ]path".
+type Name struct {
+	Class string
+	Path  string
+	// NUL is set by the flags -N and -O.
+	NUL NUL
+	// Optional is the flag -o: a file that does not exist is an empty map.
+	Optional bool
+	// KeepCase is the flag -f: keys are not folded. Tables take keys as given, so it matters to builders only.
+	KeepCase bool
+}
+
+// ParseName takes a map name apart. Flags are those of sendmail's K lines that concern a file: -N, -O, -o, -f. A name
+// without a class gets class def.
+func ParseName(s, def string) (Name, error) {
+	n := Name{Class: def}
+	rest := strings.TrimLeft(s, " \t")
+	if class, tail, ok := strings.Cut(rest, ":"); ok && !strings.ContainsAny(class, "/ \t") {
+		n.Class, rest = strings.ToLower(class), tail
+	}
+	for {
+		rest = strings.TrimLeft(rest, " \t")
+		if !strings.HasPrefix(rest, "-") {
+			break
+		}
+		flags, tail, _ := strings.Cut(rest, " ")
+		for _, c := range flags[1:] {
+			switch c {
+			case 'N':
+				n.NUL = NULAlways
+			case 'O':
+				n.NUL = NULNever
+			case 'o':
+				n.Optional = true
+			case 'f':
+				n.KeepCase = true
+			default:
+				return n, fmt.Errorf("map name %q: unknown flag -%c", s, c)
+			}
+		}
+		rest = tail
+	}
+	n.Path = strings.TrimRight(rest, " \t")
+	switch {
+	case n.Path == "":
+		return n, fmt.Errorf("map name %q: no path", s)
+	case n.Class == "":
+		return n, fmt.Errorf("map name %q: no class", s)
+	}
+	return n, nil
+}
+
+// Open opens the map that name says.
+func (r Registry) Open(ctx context.Context, name string) (Map, error) {
+	n, err := ParseName(name, "")
+	if err != nil {
+		return nil, err
+	}
+	return r.OpenName(ctx, n)
+}
+
+// OpenName opens the map of a parsed name.
+func (r Registry) OpenName(ctx context.Context, n Name) (Map, error) {
+	e, err := r.Engine(n.Class)
+	if err != nil {
+		return nil, err
+	}
+	m, err := e.Open(ctx, e.Path(n.Path), OpenOptions{NUL: n.NUL})
+	if n.Optional && errors.Is(err, fs.ErrNotExist) {
+		return &Text{name: n.Path}, nil
+	}
+	return m, err
+}
+
+// Engine returns the engine of a class, or an error that is ErrUnknownClass and lists the known ones.
+func (r Registry) Engine(class string) (Engine, error) {
+	e, ok := r[class]
+	if !ok {
+		known := strings.Join(slices.Sorted(maps.Keys(r)), ", ")
+		return e, fmt.Errorf("%w %q (known: %s)", ErrUnknownClass, class, known)
+	}
+	return e, nil
+}
+
+// TextEngine is the engine for texts read with g; nil means makemap's own grammar. A text with a bad line is not opened: the
+// error lists all of them.
+func TextEngine(g *Grammar) Engine {
+	return Engine{
+		Open: func(_ context.Context, path string, _ OpenOptions) (Map, error) {
+			t, err := Load(path, g)
+			if err != nil {
+				return nil, err
+			}
+			return t, nil
+		},
+		NewBuilder: func(o BuildOptions) (Builder, error) { return newTextBuilder(o), nil },
+	}
+}
