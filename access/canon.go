@@ -48,7 +48,10 @@ func (e *eval) canon(addr string) (canonAddr, *fault, error) {
 
 // split finds local part and domain.
 func split(s string) (canonAddr, *fault) {
-	s = strings.TrimSpace(s)
+	s, f := stripComments(strings.TrimSpace(s))
+	if f != nil {
+		return canonAddr{}, f
+	}
 	if strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") {
 		s = s[1 : len(s)-1]
 	}
@@ -71,6 +74,43 @@ func split(s string) (canonAddr, *fault) {
 	return canonAddr{local: s}, nil
 }
 
+// stripComments removes comments in parentheses, and finds quotes and brackets without a partner.
+func stripComments(s string) (string, *fault) {
+	unbalanced := func(c byte) *fault { return &fault{"553 Unbalanced '" + string(c) + "'", ""} }
+	angles := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			n := quoted(s[i:])
+			if n < 2 || s[i+n-1] != '"' {
+				return s, unbalanced('"')
+			}
+			i += n - 1
+		case '(':
+			n := comment(s[i:])
+			if s[i+n-1] != ')' {
+				return s, unbalanced('(')
+			}
+			s = s[:i] + s[i+n:]
+			i--
+		case ')':
+			return s, unbalanced(')')
+		case '<':
+			angles++
+		case '>':
+			if angles--; angles < 0 {
+				return s, unbalanced('>')
+			}
+		}
+	}
+	if angles > 0 {
+		return s, unbalanced('<')
+	}
+	return s, nil
+}
+
 func (a canonAddr) fault() *fault {
 	switch {
 	case a.local == "":
@@ -81,7 +121,11 @@ func (a canonAddr) fault() *fault {
 		return &fault{"553 Invalid host name", "5.1.2"}
 	case firstUnquoted(a.local, '@') >= 0 || firstUnquoted(a.local, ',') >= 0:
 		return &fault{"553 Invalid route address", "5.1.3"}
-	case a.domain[0] != '[' && strings.Contains(a.domain, ":"):
+	case a.domain[0] == '[':
+		if _, rest, _ := strings.Cut(a.domain, "]"); rest != "" && rest[0] != ':' && rest[0] != ',' {
+			return &fault{"553 Invalid address", "5.1.2"}
+		}
+	case strings.Contains(a.domain, ":"):
 		return &fault{"553 Colon illegal in host name part", "5.1.3"}
 	}
 	return nil

@@ -25,18 +25,18 @@ func (p *Policy) FromPath(ctx context.Context, c Client, from string) Decision {
 	if p.DelayChecks != CheckAtOnce {
 		return Decision{}
 	}
-	return e.decision(e.checkMail())
+	return e.decision(e.checkMail(from))
 }
 
-// checkMail runs the checks of the sender.
-func (e *eval) checkMail() outcome {
-	if e.from == "" {
+// checkMail runs the checks of the sender, who is as the client wrote it at MAIL, and canonical later.
+func (e *eval) checkMail(from string) outcome {
+	if from == "" {
 		return outcome{}
 	}
-	if o := e.fromLocalhost(); o.decided() {
+	if o := e.fromLocalhost(from); o.decided() {
 		return o
 	}
-	a, f, err := e.canon(e.from)
+	a, f, err := e.canon(from)
 	switch {
 	case err != nil:
 		return e.cannotTell(err)
@@ -58,13 +58,13 @@ func (e *eval) checkMail() outcome {
 	switch known {
 	case domainNone:
 		if e.c.Addr.IsValid() && !e.p.AcceptUnqualified {
-			return e.refuse("553 Domain name required for sender address "+e.from, "5.5.4", "unqualified sender")
+			return e.refuse("553 Domain name required for sender address "+e.sender(), "5.5.4", "unqualified sender")
 		}
 		return outcome{}
 	case domainTemp:
-		return e.refuse("451 Domain of sender address "+e.from+" does not resolve", "4.1.8", "sender's domain")
+		return e.refuse("451 Domain of sender address "+e.sender()+" does not resolve", "4.1.8", "sender's domain")
 	case domainAbsent:
-		return e.refuse("553 Domain of sender address "+e.from+" does not exist", "5.1.8", "sender's domain")
+		return e.refuse("553 Domain of sender address "+e.sender()+" does not exist", "5.1.8", "sender's domain")
 	}
 	if e.p.BadMX {
 		return e.badMX(a.domain)
@@ -73,11 +73,11 @@ func (e *eval) checkMail() outcome {
 }
 
 // fromLocalhost refuses senders at localhost unless the client is this host.
-func (e *eval) fromLocalhost() outcome {
+func (e *eval) fromLocalhost(from string) outcome {
 	if e.p.AcceptUnqualified {
 		return outcome{}
 	}
-	domain := fold(e.from[strings.LastIndexByte(e.from, '@')+1:])
+	domain := fold(from[strings.LastIndexByte(from, '@')+1:])
 	switch domain {
 	case "localhost", "[127.0.0.1]", "[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]", "localhost.uucp":
 	default:
@@ -97,6 +97,18 @@ func (e *eval) fromLocalhost() outcome {
 		return outcome{}
 	}
 	return e.refuse("553 Real domain name required for sender address", "5.5.4", "sender at localhost")
+}
+
+// sender is the sender in canonical form, as replies show it and as it is known once MAIL is over. sendmail: the macro f.
+func (e *eval) sender() string {
+	a, f := split(e.from)
+	if f != nil || a.domain == "" || e.canonDomain(&a) != nil {
+		return e.from
+	}
+	if host, ok := strings.CutSuffix(fold(a.domain), ".uucp"); ok {
+		return a.domain[:len(host)] + "!" + a.local
+	}
+	return a.local + "@" + a.domain
 }
 
 type domainState uint8

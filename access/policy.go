@@ -69,7 +69,7 @@ type Policy struct {
 	// RelayLocalFrom permits relaying for senders in local domains, FEATURE(relay_local_from). The same warning applies.
 	RelayLocalFrom bool
 	// RelayMX permits relaying to domains whose MX list names this host, FEATURE(relay_based_on_MX). Nil turns it off.
-	RelayMX MXHosts
+	RelayMX BackupMX
 	// LooseRelayCheck looks only at the outermost domain of user%inner@outer, FEATURE(loose_relay_check).
 	LooseRelayCheck bool
 	// TrustedAuth lists the SASL mechanisms that give relay permission (TRUST_AUTH_MECH); "*" stands for all.
@@ -202,7 +202,8 @@ func (v Verdict) String() string { return verdictNames[v] }
 type Decision struct {
 	Verdict Verdict
 	// Err is the reply to send when the verdict is Reject or TempFail, address and all. Code 421 means that the
-	// connection ends.
+	// connection ends. A table may begin its text with a code of class 2: the client then reads success, yet sender or
+	// recipient is refused like with any other text.
 	Err *mtakit.Error
 	// Reason is why a message is held, and otherwise a few words on which rule decided.
 	Reason string

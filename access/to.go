@@ -150,7 +150,7 @@ func (e *eval) delayed(rcpt string) outcome {
 			return o
 		}
 	}
-	if o := e.checkMail(); o.decided() {
+	if o := e.checkMail(e.sender()); o.decided() {
 		return o
 	}
 	switch o := e.checkRelay(); o.kind {

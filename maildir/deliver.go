@@ -22,9 +22,6 @@ const bufSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufSize); return &b }}
 
-// ErrQuota is the error when the message would exceed the quota.
-var ErrQuota = errors.New("quota exceeded")
-
 // ErrTooLate is the error of a delivery that took longer than 24 hours; its file in tmp may be gone.
 var ErrTooLate = errors.New("delivery took longer than 24 hours")
 
@@ -200,6 +197,9 @@ func (w *Delivery) commit(dir, info string) error {
 	if w.err == nil && time.Since(w.begun) > maxDelivery {
 		w.err = ErrTooLate
 	}
+	if w.err == nil {
+		w.err = w.d.room(w.size)
+	}
 	if w.err != nil {
 		w.remove()
 		return w.err
@@ -210,7 +210,9 @@ func (w *Delivery) commit(dir, info string) error {
 		return w.err
 	}
 	w.name = name
-	w.err = w.d.sync(dir)
+	if w.err = w.d.sync(dir); w.err == nil && !(Entry{Name: name, sep: w.d.opts.Separator}).Has(FlagTrashed) {
+		_ = w.d.charge(w.size, 1) // the message is safe; a count that is off is found out later
+	}
 	return w.err
 }
 
