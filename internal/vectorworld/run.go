@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/alias"
 )
 
 // Case is one observation.
@@ -52,15 +53,16 @@ type Case struct {
 		BounceTo        []string          `json:"bounce_to"`
 		Output          []string          `json:"output"`
 	} `json:"expect"`
-	Raw any `json:"raw"`
+	Raw json.RawMessage `json:"raw"`
 }
 
 // Rules under which an answer differs from sendmail's on purpose. COMPATIBILITY.md describes them.
 const (
 	// RuleLostBranch: a branch that leads back to itself, or to nothing, fails although other recipients live.
 	RuleLostBranch = "lost-branch"
-	// RuleMapMarker: a table that cannot answer defers the recipient; sendmail's -T flag makes a user name of that.
-	RuleMapMarker = "map-marker"
+	// RuleMissingTable: a table that cannot answer defers the recipient as it stands, whatever is known besides.
+	// sendmail uses what else it finds, and its flag -T<…> even makes a user name of the failure.
+	RuleMissingTable = "missing-table"
 	// RuleNoConfig: there is no sendmail.cf here, so there are no messages about its lines.
 	RuleNoConfig = "no-config-file"
 )
@@ -183,8 +185,11 @@ func (c *Case) run(t *testing.T, configs map[string]*Config, worlds map[string]*
 	if extra.NoHome, err = names(c.Input.NoHome); err != nil {
 		return "", err
 	}
+	if c.Op == "expand" {
+		extra.Aliases = c.unlistedAliases(config)
+	}
 	w := worlds[c.Config]
-	own := len(extra.Files)+len(extra.Dirs)+len(extra.Options)+len(extra.NoHome) > 0 || extra.Situation != ""
+	own := len(extra.Aliases) > 0 || len(extra.Files)+len(extra.Dirs)+len(extra.Options)+len(extra.NoHome) > 0 || extra.Situation != ""
 	if w == nil || own {
 		if w, err = New(t, config, extra); err != nil {
 			return "", err
@@ -207,6 +212,29 @@ func (c *Case) run(t *testing.T, configs map[string]*Config, worlds map[string]*
 		return c.checkQueue(w)
 	}
 	return "", fmt.Errorf("op not understood: %s", c.Op)
+}
+
+var aliasedTo = regexp.MustCompile(`(?m)^(?:.*: line \d+: )?([\w.-]+)\.\.\. aliased to (.*)$`)
+
+// unlistedAliases finds aliases that were in force when the case was observed, but are not in its configuration: the
+// verbose run shows them.
+func (c *Case) unlistedAliases(config *Config) map[string]string {
+	var raw struct {
+		Verbose string `json:"bv_v"`
+	}
+	if json.Unmarshal(c.Raw, &raw) != nil || config.Tables["aliases"] == "" {
+		return nil
+	}
+	file, _ := alias.Parse(strings.NewReader(config.Tables["aliases"]), "aliases")
+	found := map[string]string{}
+	for _, m := range aliasedTo.FindAllStringSubmatch(raw.Verbose, -1) {
+		key, value := strings.ToLower(m[1]), m[2]
+		have, ok, _ := file.Lookup(context.Background(), key)
+		if len(value) < 200 && (!ok || have != value) {
+			found[key] = value
+		}
+	}
+	return found
 }
 
 func names(v any) ([]string, error) {
@@ -238,7 +266,7 @@ func (c *Case) checkFatal(w *World) error {
 func (c *Case) checkResolve(w *World, config *Config) (rule string, err error) {
 	ctx := context.Background()
 	if strings.Contains(strings.Join(config.Features, " "), " -T<") && c.Expect.Exit == 71 {
-		return RuleMapMarker, c.checkDeferred(ctx, w)
+		return RuleMissingTable, c.checkDeferred(ctx, w, c.Input.Address)
 	}
 	triple, _, _, _ := w.Resolver.Parse(ctx, c.Input.Address)
 	got := map[string]string{"mailer": triple.Mailer, "host": triple.Host, "user": triple.User}
@@ -257,8 +285,8 @@ func (c *Case) checkResolve(w *World, config *Config) (rule string, err error) {
 }
 
 // checkDeferred checks that a recipient waits because its table is missing.
-func (c *Case) checkDeferred(ctx context.Context, w *World) error {
-	res, err := w.Resolver.ResolveText(ctx, mtakit.Address{}, c.Input.Address)
+func (c *Case) checkDeferred(ctx context.Context, w *World, address string) error {
+	res, err := w.Resolver.ResolveText(ctx, mtakit.Address{}, address)
 	if err != nil {
 		return err
 	}
@@ -275,6 +303,9 @@ func (c *Case) checkExpand(w *World, addresses []string) (rule string, err error
 		return "", err
 	}
 	if err := sameSet("targets", targets(res), c.Expect.Targets); err != nil {
+		if c.Expect.Exit == 71 && c.checkDeferred(ctx, w, addresses[0]) == nil {
+			return RuleMissingTable, nil
+		}
 		return "", err
 	}
 	if err := sameSet("errors", failures(res), c.Expect.Errors); err != nil {
@@ -365,7 +396,7 @@ func (c *Case) checkEXPN(ctx context.Context, w *World, address string) error {
 	return nil
 }
 
-// warnings are the forward files that were skipped, "FILE: REASON".
+// warnings are the forward files that were skipped, "forward: FILE: REASON".
 func warnings(res *mtakit.Resolution) []string {
 	list := []string{}
 	for _, w := range res.Warnings {
@@ -374,11 +405,11 @@ func warnings(res *mtakit.Resolution) []string {
 	return list
 }
 
-// stripWarnings removes what a verbose run puts in front: "ADDRESS... forward: ".
+// stripWarnings removes what a verbose run puts in front: "ADDRESS... ".
 func stripWarnings(lines []string) []string {
 	list := []string{}
 	for _, line := range lines {
-		if _, rest, ok := strings.Cut(line, "... forward: "); ok {
+		if _, rest, ok := strings.Cut(line, "... "); ok {
 			line = rest
 		}
 		list = append(list, line)
