@@ -2,7 +2,6 @@ package forward_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/forward"
+	"github.com/mtakit/mtakit/internal/vectorworld"
 )
 
 // smrshDir makes the directory of allowed programs that the vectors were observed with, in a directory whose name is
@@ -31,6 +31,14 @@ func smrshDir(t *testing.T) string {
 		require.NoError(t, os.Symlink(path, filepath.Join(dir, name)))
 	}
 	return dir
+}
+
+// needRoot skips a test that makes files of other users.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("makes files that belong to other users: needs root")
+	}
 }
 
 // runSmrsh runs a command as the restricted shell would.
@@ -50,36 +58,37 @@ func runSmrsh(s *forward.Smrsh, command string) (exit int, stdout, stderr string
 	return cmd.ProcessState.ExitCode(), out.String(), diag.String()
 }
 
-func checkSmrsh(t *testing.T, s *forward.Smrsh, input, expect []byte) {
-	var in struct{ Command string }
-	var want struct {
-		Exit           int
-		Stdout, Stderr string
-	}
-	require.NoError(t, json.Unmarshal(input, &in))
-	require.NoError(t, json.Unmarshal(expect, &want))
-	exit, stdout, stderr := runSmrsh(s, in.Command)
-	assert.Equal(t, want.Exit, exit)
-	assert.Equal(t, want.Stdout, stdout)
-	if strings.HasPrefix(want.Stderr, "/bin/sh: ") { // the words of the system's own shell
-		assert.Contains(t, stderr, "sh: ")
-	} else {
-		assert.Equal(t, want.Stderr, stderr)
-	}
+// The vectors about the restricted shell run here, those about forward files through the whole Resolver, in directories
+// and files of the users that they are about.
+func TestVectorsForward(t *testing.T) {
+	s := &forward.Smrsh{Dir: smrshDir(t)}
+	vectorworld.Run(t, "forward", map[string]vectorworld.Op{
+		"smrsh": func(t *testing.T, line []byte, _ *vectorworld.Config) { checkSmrsh(t, s, line) },
+	})
 }
 
-func TestVectorsSmrsh(t *testing.T) {
-	s := &forward.Smrsh{Dir: smrshDir(t)}
-	cases, _ := readVectors(t, "forward", "smrsh")
-	passed, failed := 0, 0
-	for _, c := range cases {
-		if t.Run(c.ID, func(t *testing.T) { checkSmrsh(t, s, c.Input, c.Expect) }) {
-			passed++
-		} else {
-			failed++
+// Questions about odd combinations of owners, modes, links and DontBlameSendmail words.
+func TestAsked(t *testing.T) { vectorworld.RunAsked(t, nil) }
+
+func checkSmrsh(t *testing.T, s *forward.Smrsh, line []byte) {
+	var c struct {
+		ID, Config, Op, Note string
+		Input                struct{ Command string }
+		Expect               struct {
+			Exit           int
+			Stdout, Stderr string
 		}
+		Raw any
 	}
-	t.Logf("vectors forward (smrsh): %d passed, %d failed", passed, failed)
+	require.NoError(t, vectorworld.Strict(line, &c))
+	exit, stdout, stderr := runSmrsh(s, c.Input.Command)
+	assert.Equal(t, c.Expect.Exit, exit)
+	assert.Equal(t, c.Expect.Stdout, stdout)
+	if strings.HasPrefix(c.Expect.Stderr, "/bin/sh: ") { // the words of the system's own shell
+		assert.Contains(t, stderr, "sh: ")
+	} else {
+		assert.Equal(t, c.Expect.Stderr, stderr)
+	}
 }
 
 // What the vectors leave open, as the real smrsh answered.
