@@ -239,15 +239,14 @@ func backslashed(raw, local string) (name string, ok bool) {
 // unquoteTokens joins tokens, with sendmail's substitute for a blank between words, and removes quotes and the
 // backslashes inside them.
 func unquoteTokens(tokens []string) string {
-	joined := lex.Join(tokens, ".")
-	if !strings.Contains(joined, `"`) {
-		return joined
-	}
-	return stripQuotes(joined)
+	return stripQuotes(lex.Join(tokens, "."))
 }
 
 // stripQuotes removes quotes, and backslashes inside quotes. A backslash outside quotes stays, with what it protects.
 func stripQuotes(s string) string {
+	if strings.IndexByte(s, '"') < 0 {
+		return s
+	}
 	b := make([]byte, 0, len(s))
 	quoted := false
 	for i := 0; i < len(s); i++ {

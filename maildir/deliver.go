@@ -22,9 +22,6 @@ const bufSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufSize); return &b }}
 
-// ErrQuota is the error when the message would exceed the quota.
-var ErrQuota = errors.New("quota exceeded")
-
 // ErrTooLate is the error of a delivery that took longer than 24 hours; its file in tmp may be gone.
 var ErrTooLate = errors.New("delivery took longer than 24 hours")
 
@@ -200,6 +197,9 @@ func (w *Delivery) commit(dir, info string) error {
 	if w.err == nil && time.Since(w.begun) > maxDelivery {
 		w.err = ErrTooLate
 	}
+	if w.err == nil {
+		w.err = w.d.room(w.size)
+	}
 	if w.err != nil {
 		w.remove()
 		return w.err
@@ -210,7 +210,9 @@ func (w *Delivery) commit(dir, info string) error {
 		return w.err
 	}
 	w.name = name
-	w.err = w.d.sync(dir)
+	if w.err = w.d.sync(dir); w.err == nil && !(Entry{Name: name, sep: w.d.opts.Separator}).Has(FlagTrashed) {
+		_ = w.d.charge(w.size, 1) // the message is safe; a count that is off is found out later
+	}
 	return w.err
 }
 
@@ -240,7 +242,14 @@ func (d *Dir) publish(tmp, dir, name string) error {
 	path := append(room[:0], dir...)
 	path = append(path, filepath.Separator)
 	path = append(path, name...)
-	return d.fs.Rename(tmp, string(path))
+	err := d.fs.Rename(tmp, string(path))
+	if errors.Is(err, fs.ErrNotExist) && d.opts.Create { // a crash cut short the making of the Maildir
+		if cerr := d.Create(); cerr != nil {
+			return cerr
+		}
+		err = d.fs.Rename(tmp, string(path))
+	}
+	return err
 }
 
 // Abort removes what was written. It is harmless after Commit.

@@ -45,3 +45,16 @@ func BenchmarkDeliver(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkDeliverNoSync(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "Maildir")
+	d := New(dir, &Options{Create: true, NoSync: true})
+	msg := strings.Repeat("0123456789012345678901234567890123456789012345678901234567890\n", 66)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := d.Deliver(context.Background(), nil, strings.NewReader(msg))
+		if err != nil {
+			b.Error(err)
+		}
+	}
+}

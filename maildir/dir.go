@@ -27,6 +27,9 @@ type Options struct {
 	VirtualSize bool
 	// NoSize leaves ,S= out of the names of delivered messages.
 	NoSize bool
+	// Quota is enforced at delivery and kept up in the file maildirsize. The zero value means none. Small drift is part
+	// of the format: the sums are counted anew when they look wrong.
+	Quota Quota
 
 	fs vfs.FS // tests put a faulty one here
 }
@@ -39,6 +42,7 @@ type Dir struct {
 	tmp  string // path of tmp with a final separator
 	newd string // path of new, without
 	cur  string
+	root *Dir // of a folder: the Maildir that it is in
 }
 
 // sharedNamer serves every Dir without one of its own: its counter must be one per process.

@@ -155,6 +155,9 @@ func (c *conn) run(ctx, work context.Context) {
 		c.refused = err
 	}
 	c.sess = sess
+	if sess != nil {
+		defer sess.Close()
+	}
 	defer c.reset()
 	c.reply(220, 0, fmt.Sprintf("%s ESMTP %s; %s", o.Hostname, o.Software, time.Now().Format(time.RFC1123Z)))
 	for !c.closing {

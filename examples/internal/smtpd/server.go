@@ -75,8 +75,10 @@ type Session interface {
 	// Verify answers VRFY, Expand EXPN: one line per address.
 	Verify(ctx context.Context, arg string) ([]string, error)
 	Expand(ctx context.Context, arg string) ([]string, error)
-	// Reset ends the transaction, if there is one. It is called before every Mail and at the end of the session.
+	// Reset ends the transaction that Mail began.
 	Reset()
+	// Close is called when the connection ends.
+	Close()
 }
 
 // NewSession is called when a client connects. An error is given to the client as a refusal: with code 421 at

@@ -28,6 +28,7 @@ type recorder struct {
 	rcpts  []smtpd.Rcpt
 	got    []string // header | body of each message
 	resets int
+	closes int
 }
 
 func (r *recorder) Hello(context.Context, string, bool) error { return nil }
@@ -69,6 +70,8 @@ func (r *recorder) Expand(context.Context, string) ([]string, error) {
 }
 
 func (r *recorder) Reset() { r.resets++ }
+
+func (r *recorder) Close() { r.closes++ }
 
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, opt smtpd.Options, open smtpd.NewSession) (addr string, stop func()) {
@@ -416,4 +419,5 @@ func (discard) Rcpt(context.Context, smtpd.Rcpt) error                   { retur
 func (discard) Data(_ context.Context, m *smtpd.Message) (string, error) { return "x", nil }
 func (discard) Verify(context.Context, string) ([]string, error)         { return nil, nil }
 func (discard) Expand(context.Context, string) ([]string, error)         { return nil, nil }
+func (discard) Close()                                                   {}
 func (discard) Reset()                                                   {}

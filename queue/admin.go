@@ -1,0 +1,115 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Admin changes the units that match. See Store.
+func (d *Dir) Admin(ctx context.Context, f Filter, a Action) (AdminResult, error) {
+	var res AdminResult
+	var errs []error
+	for u, err := range d.List(ctx, f) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		res.Matched++
+		changed, err := d.adminOne(ctx, u, f, a)
+		switch {
+		case err != nil:
+			res.Failed++
+			errs = append(errs, err)
+		case changed:
+			res.Changed++
+		default:
+			res.Busy++
+		}
+		if a.Progress != nil {
+			a.Progress(u, err)
+		}
+	}
+	return res, errors.Join(errs...)
+}
+
+// adminOne applies an action to one unit. It returns false when somebody else has the unit, or it changed so that it
+// matches no more.
+func (d *Dir) adminOne(ctx context.Context, u *Unit, f Filter, a Action) (bool, error) {
+	if u.State == Lost {
+		return d.adminLost(ctx, u, a)
+	}
+	cs, err := d.Claim(ctx, ClaimRequest{IDs: []ID{u.ID}, Quarantined: true})
+	if err != nil || len(cs) == 0 {
+		return false, err
+	}
+	c := cs[0]
+	defer c.Release()
+	if !f.Match(c.Unit(), time.Now()) {
+		return false, nil
+	}
+	return true, a.apply(ctx, c)
+}
+
+// apply performs the action under a claim. It is what every Store's Admin comes down to.
+func (a Action) apply(ctx context.Context, c Claim) error {
+	switch a.Kind {
+	case ActionHold:
+		return c.Hold(ctx, Held, a.Reason)
+	case ActionQuarantine:
+		return c.Hold(ctx, Quarantined, a.Reason)
+	case ActionRelease:
+		if c.Unit().State < Held {
+			return nil
+		}
+		return c.Hold(ctx, Ready, "")
+	case ActionRetry:
+		return c.Reschedule(ctx, time.Now(), nil)
+	case ActionRequeue:
+		return c.Reschedule(ctx, time.Time{}, func(u *Unit) {
+			u.Attempts, u.LastAttempt, u.Status = 0, time.Time{}, ""
+			u.Flags &^= FlagWarned
+			for i := range u.Rcpts {
+				u.Rcpts[i].Status = ""
+			}
+			u.Priority = Priority(u.Size(), u.Class, len(u.Rcpts))
+		})
+	case ActionRemove:
+		return c.Complete(ctx)
+	case ActionCall:
+		return a.Do(ctx, c)
+	}
+	return fmt.Errorf("%s: unknown action %d", c.Unit().ID, a.Kind)
+}
+
+// adminLost handles damaged entries: they can be removed, and released once they were repaired.
+func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	for _, sp := range d.spools {
+		e, err := d.read(sp, 'Q', u.ID)
+		if e == nil {
+			continue
+		}
+		lost := sp.file('Q', u.ID)
+		switch {
+		case a.Kind == ActionRemove:
+			err = errors.Join(d.fs.Remove(lost), d.fs.Remove(e.dataPath))
+		case a.Kind == ActionRelease && err == nil:
+			letter := byte('q')
+			if e.file.Quarantine != "" {
+				letter = 'h'
+			}
+			err = d.fs.Rename(lost, sp.file(letter, u.ID))
+			d.tell(e.unit)
+		case a.Kind == ActionRelease:
+			return false, storeError(u.ID, err)
+		default:
+			return false, fmt.Errorf("%s: %w: only remove and release apply", u.ID, ErrDamaged)
+		}
+		return true, storeError(u.ID, errors.Join(err, d.syncDir(sp.qfSync)))
+	}
+	return false, nil
+}

@@ -1,0 +1,392 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/vfs"
+	"github.com/mtakit/mtakit/queue/qf"
+)
+
+// dirDraft is a message on its way into a Dir. A body that is small enough stays in memory until the commit, a larger
+// one goes to its data file at once.
+type dirDraft struct {
+	d    *Dir
+	sp   *spool
+	env  *Envelope
+	id   ID
+	mem  []byte
+	file vfs.File // the data file, once it exists
+	size int64
+	has8 bool
+
+	done   bool // committed or aborted
+	claims []Claim
+	err    error // of the commit
+}
+
+// Create starts a message. See Store.
+func (d *Dir) Create(ctx context.Context, env *Envelope) (Draft, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if env.ID != "" && !ValidID(env.ID) {
+		return nil, fmt.Errorf("queue id %q: not 1 to %d letters and digits", env.ID, maxID)
+	}
+	group := ""
+	if len(env.Units) > 0 {
+		group = env.Units[0].Group
+	}
+	sp, err := d.choose(group)
+	if err != nil {
+		return nil, err
+	}
+	w := &dirDraft{d: d, sp: sp, env: env, id: env.ID}
+	if w.id == "" {
+		w.id = newID()
+	}
+	return w, nil
+}
+
+func (w *dirDraft) ID() ID { return w.id }
+
+func (w *dirDraft) Write(p []byte) (int, error) {
+	if w.done {
+		return 0, fmt.Errorf("%s: write after the end of the draft", w.id)
+	}
+	if !w.has8 {
+		w.has8 = has8Bit(p)
+	}
+	if w.file == nil {
+		if w.size+int64(len(p)) <= w.d.opts.MemoryBody {
+			w.mem = append(w.mem, p...)
+			w.size += int64(len(p))
+			return len(p), nil
+		}
+		if err := w.spill(); err != nil {
+			return 0, storeError(w.id, err)
+		}
+		w.mem = nil
+	}
+	n, err := w.file.Write(p)
+	w.size += int64(n)
+	return n, storeError(w.id, err)
+}
+
+func has8Bit(p []byte) bool {
+	for len(p) >= 8 {
+		if (uint64(p[0])|uint64(p[1])|uint64(p[2])|uint64(p[3])|uint64(p[4])|uint64(p[5])|uint64(p[6])|uint64(p[7]))&0x80 != 0 {
+			return true
+		}
+		p = p[8:]
+	}
+	for _, c := range p {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// spill creates the data file and moves there what was in memory. The lock tells Recover that it is in use.
+func (w *dirDraft) spill() error {
+	f, err := w.d.fs.OpenFile(w.sp.file('d', w.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, w.d.opts.FileMode)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = filelock.TryFlock(f, true); err == nil {
+		_, err = f.Write(w.mem)
+	}
+	if err != nil {
+		f.Close()
+		return errors.Join(err, w.d.fs.Remove(w.sp.file('d', w.id)))
+	}
+	w.file = f
+	return nil
+}
+
+func (w *dirDraft) Open(context.Context) (io.ReadCloser, error) {
+	if w.done {
+		return nil, fmt.Errorf("%s: %w", w.id, ErrClaimLost)
+	}
+	m := &message{header: w.env.Header, mem: w.mem}
+	if w.file != nil {
+		m.mem, m.file, m.keep = nil, io.NewSectionReader(w.file, 0, w.size), true
+	}
+	return m, nil
+}
+
+func (w *dirDraft) Abort() error {
+	if w.done {
+		return nil
+	}
+	w.done = true
+	w.err = fmt.Errorf("%s: draft was aborted", w.id)
+	return w.dropBody()
+}
+
+func (w *dirDraft) dropBody() error {
+	w.mem = nil
+	if w.file == nil {
+		return nil
+	}
+	w.file.Close()
+	w.file = nil
+	if err := w.d.fs.Remove(w.sp.file('d', w.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return storeError(w.id, err)
+	}
+	return nil
+}
+
+func (w *dirDraft) Commit(ctx context.Context) error {
+	again := w.done
+	claims, err := w.CommitClaimed(ctx)
+	if again || err != nil {
+		return err
+	}
+	for _, c := range claims {
+		c.Release()
+	}
+	w.claims = nil
+	return nil
+}
+
+func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
+	if w.done {
+		return w.claims, w.err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	w.done = true
+	w.env.ID = w.id
+	hs, err := w.env.prepare(w.size, w.has8)
+	if err == nil {
+		if same, known := w.alreadyThere(ctx); known {
+			w.dropBody()
+			if !same {
+				w.err = fmt.Errorf("%s: %w", w.id, ErrConflict)
+			}
+			return nil, w.err
+		}
+		err = w.commit(hs)
+	}
+	if err != nil {
+		err = errors.Join(err, w.dropBody())
+	}
+	w.err = storeError(w.id, err)
+	return w.claims, w.err
+}
+
+// commit writes body and control files. In this order everything is on disk before something that refers to it:
+// body, body's directory, control files under their temporary names, renames, directory.
+func (w *dirDraft) commit(hs []qf.Header) (err error) {
+	if w.file == nil {
+		if err := w.spill(); err != nil {
+			return err
+		}
+	}
+	if err := w.d.sync(w.file); err != nil {
+		return err
+	}
+	var cs []*dirClaim
+	defer func() {
+		if err != nil {
+			for _, c := range cs {
+				c.undo()
+			}
+		}
+	}()
+	for i := range w.env.Units {
+		c, err := w.newClaim(i, hs)
+		if c != nil {
+			cs = append(cs, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := w.settleBodies(cs); err != nil {
+		return err
+	}
+	for _, c := range cs {
+		if err := w.d.fs.Rename(c.sp.file('t', c.id), c.path()); err != nil {
+			return err
+		}
+		c.visible = true
+	}
+	if err := w.d.syncSpools(cs, func(s *spool) *dirSync { return s.qfSync }); err != nil {
+		return err
+	}
+	w.file.Close()
+	w.file = nil
+	for _, c := range cs {
+		w.d.mu.Lock()
+		w.d.held[c.id] = c
+		w.d.mu.Unlock()
+		w.claims = append(w.claims, c)
+	}
+	w.mem = nil // the claims have it
+	return nil
+}
+
+// newClaim makes the unit with index i under its temporary name, with its own link to the body.
+func (w *dirDraft) newClaim(i int, hs []qf.Header) (*dirClaim, error) {
+	spec := &w.env.Units[i]
+	c := &dirClaim{d: w.d, sp: w.sp, id: w.id, letter: 'q', mem: w.mem, dataPath: w.sp.file('d', w.id), fresh: true}
+	if w.mem == nil && w.size == 0 {
+		c.mem = []byte{}
+	}
+	if w.size > int64(len(w.mem)) {
+		c.mem = nil // the body is in the file
+	}
+	if spec.Group != w.sp.group {
+		sp, err := w.d.choose(spec.Group)
+		if err != nil {
+			return nil, err
+		}
+		c.sp = sp
+	}
+	dataDir := ""
+	if i > 0 || c.sp != w.sp {
+		var err error
+		if i > 0 {
+			c.id = newID()
+		}
+		if dataDir, err = c.linkBody(w.sp, w.id); err != nil {
+			return nil, err
+		}
+	}
+	c.file = newFile(w.env, spec, hs)
+	c.file.DataDir = dataDir
+	if c.file.Quarantine != "" {
+		c.letter = 'h'
+	}
+	if err := c.writeTemp(c.file, nil); err != nil {
+		return c, err
+	}
+	c.unit = w.unit(c, spec)
+	return c, nil
+}
+
+// unit is what newUnit would make of the control file, without the detour.
+func (w *dirDraft) unit(c *dirClaim, spec *UnitSpec) *Unit {
+	u := newUnit(c.id, c.file, w.env.Header, w.size)
+	u.Class = w.env.Class
+	u.Created = w.env.Created
+	u.Dest, u.Group = spec.Dest, spec.Group
+	u.Version = c.version
+	return u
+}
+
+// linkBody gives the claim's unit its data file: a link to the one of the first unit. When the group's directory is on
+// another file system, the link stays beside the original and the control file says so with a d line.
+func (c *dirClaim) linkBody(from *spool, id ID) (dataDir string, err error) {
+	old := from.file('d', id)
+	for range 8 {
+		c.dataPath = c.sp.file('d', c.id)
+		err = c.d.fs.Link(old, c.dataPath)
+		if errors.Is(err, errCrossDevice) && c.sp != from {
+			c.dataPath, dataDir = from.file('d', c.id), from.name
+			if c.dataPath == old {
+				return dataDir, nil
+			}
+			err = c.d.fs.Link(old, c.dataPath)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		c.id = newID()
+	}
+	c.linked = err == nil
+	return dataDir, err
+}
+
+// settleBodies removes the first data file when no unit uses it, and makes the names of the others durable where they
+// are in another directory than the control files, which are about to appear.
+func (w *dirDraft) settleBodies(cs []*dirClaim) error {
+	own := w.sp.file('d', w.id)
+	used := false
+	for _, c := range cs {
+		used = used || c.dataPath == own
+	}
+	if !used {
+		if err := w.d.fs.Remove(own); err != nil {
+			return err
+		}
+	}
+	return w.d.syncSpools(cs, func(s *spool) *dirSync {
+		if s.dfSync == s.qfSync {
+			return nil
+		}
+		return s.dfSync
+	})
+}
+
+// syncSpools syncs one directory of each spool that the claims are in.
+func (d *Dir) syncSpools(cs []*dirClaim, dir func(*spool) *dirSync) error {
+	var last *dirSync
+	for _, c := range cs {
+		s := dir(c.sp)
+		if s == nil || s == last {
+			continue
+		}
+		if err := d.syncDir(s); err != nil {
+			return err
+		}
+		last = s
+	}
+	return nil
+}
+
+// alreadyThere looks for an entry with an ID that the caller chose, and compares it.
+func (w *dirDraft) alreadyThere(ctx context.Context) (same, known bool) {
+	for _, sp := range w.d.spools {
+		for _, letter := range []byte("qh") {
+			e, err := w.d.read(sp, letter, w.id)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return false, true
+			}
+			return w.equal(ctx, e), true
+		}
+	}
+	return false, false
+}
+
+func (w *dirDraft) equal(ctx context.Context, e *entry) bool {
+	u := e.unit
+	spec := w.env.Units[0]
+	sender := w.env.Sender
+	if spec.Sender != "" {
+		sender = spec.Sender
+	}
+	if u.Sender != sender || len(u.Rcpts) != len(spec.Rcpts) {
+		return false
+	}
+	for i, r := range spec.Rcpts {
+		if u.Rcpts[i].Addr != r.Addr {
+			return false
+		}
+	}
+	mine := &message{header: w.env.Header, mem: w.mem}
+	if w.file != nil {
+		mine.mem, mine.file, mine.keep = nil, io.NewSectionReader(w.file, 0, w.size), true
+	}
+	theirs, err := e.open(w.d)
+	if err != nil {
+		return false
+	}
+	defer theirs.Close()
+	return sameContent(mine, theirs)
+}

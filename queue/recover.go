@@ -1,0 +1,101 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// RecoverResult counts what Recover did.
+type RecoverResult struct {
+	Orphans int // data files without control file, removed
+	Temps   int // temporary control files without owner, removed
+	Doubles int // normal control files removed beside a quarantined one
+}
+
+// tempAge is how old a temporary control file must be before it counts as left behind: its owner locks it at once
+// after creating it, but not in the same instant.
+const tempAge = time.Minute
+
+// Recover removes what a crash can leave: temporary control files that nobody has locked, data files older than
+// OrphanAge that no control file names, and a qf beside an hf, which is a quarantine or release that was cut short
+// (quarantined wins). Nothing of a message that was acknowledged is touched. It may run at any time, beside
+// everything else.
+func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
+	var res RecoverResult
+	var errs []error
+	owned := make(map[ID]bool) // by a control file in any directory: d lines may point anywhere
+	for _, sp := range d.spools {
+		names, _, err := d.scan(sp, "qhtQT")
+		errs = append(errs, err)
+		held := make(map[ID]bool)
+		for _, n := range names {
+			owned[n.id] = true
+			if n.letter == 'h' {
+				held[n.id] = true
+			}
+		}
+		for _, n := range names {
+			if err := ctx.Err(); err != nil {
+				return res, err
+			}
+			switch {
+			case n.letter == 't' && d.olderThan(sp.file('t', n.id), tempAge):
+				if d.removeStale(sp.file('t', n.id)) == nil {
+					res.Temps++
+				}
+			case n.letter == 'q' && held[n.id]:
+				if d.removeStale(sp.file('q', n.id)) == nil {
+					res.Doubles++
+				}
+			}
+		}
+	}
+	for _, sp := range d.spools {
+		if err := d.removeOrphans(ctx, sp, owned, &res); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return res, errors.Join(errs...)
+}
+
+func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, res *RecoverResult) error {
+	entries, err := d.fs.ReadDir(sp.df)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, ok := parseName(e.Name())
+		if !ok || n.letter != 'd' || owned[n.id] || !d.olderThan(sp.file('d', n.id), d.opts.OrphanAge) {
+			continue
+		}
+		if d.hasControl(n.id) {
+			continue // it came while we looked
+		}
+		if d.removeStale(sp.file('d', n.id)) == nil {
+			res.Orphans++
+		}
+	}
+	return nil
+}
+
+func (d *Dir) hasControl(id ID) bool {
+	for _, sp := range d.spools {
+		for _, letter := range []byte("tqhQT") {
+			if _, err := d.fs.Lstat(sp.file(letter, id)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// olderThan is false when there is no such file. The time of a rename does not count: a control file's modification
+// time may lie in the future.
+func (d *Dir) olderThan(path string, age time.Duration) bool {
+	fi, err := d.fs.Lstat(path)
+	return err == nil && time.Since(fi.ModTime()) > age
+}
