@@ -65,7 +65,7 @@ func (p *parser) fail(err error) bool {
 // hold notes that some table could not tell. What is known so far is used, and the recipient waits.
 func (p *parser) hold(err error, silent bool) {
 	if p.out.err == nil {
-		p.out.err, p.out.wait, p.out.silent = err, true, silent
+		p.out.err, p.out.wait, p.out.silent = asTemporary(err), true, silent || !isVerdict(err)
 	}
 }
 

@@ -130,11 +130,7 @@ func splitArgument(text string) []Member {
 	if strings.ContainsAny(text, ",;<(") {
 		return ParseList(text, Position{})
 	}
-	var members []Member
-	for field := range strings.FieldsSeq(text) {
-		members = append(members, ParseList(field, Position{})...)
-	}
-	return members
+	return parseList(text, Position{}, ' ')
 }
 
 // addressText prints a so that the address rules read it back. Only what they would take apart is quoted: a user part

@@ -591,9 +591,17 @@ func (w *walk) bad(n *node, err error) {
 	w.report(n, err)
 }
 
-// wait defers n. The reason goes to the log with the leaf.
+// wait defers n. A verdict is reported; other reasons go to the log with the leaf.
 func (w *walk) wait(n *node, err error) {
 	n.state, n.err = waiting, asTemporary(err)
+	if isVerdict(err) {
+		w.report(n, err)
+	}
+}
+
+func isVerdict(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }
 
 // failed fails or defers n by the kind of err.
@@ -608,8 +616,7 @@ func (w *walk) failed(n *node, err error) {
 
 // asTemporary makes a verdict of an error that has none.
 func asTemporary(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if isVerdict(err) {
 		return err
 	}
 	return &Error{Code: 451, Status: StatusSystem.AsTemporary(), Text: "Try again later", Err: err}
