@@ -135,9 +135,12 @@ func noDomain(domain string) Fail {
 // destinationOf gives the meaning of one member's tokens, as far as it does not depend on the configuration: the
 // Resolver reads the text again with all of sendmail's rewriting rules. It returns nil when there is nothing.
 func destinationOf(tokens []string) Destination {
-	tokens = stripPhrase(tokens)
 	if len(tokens) == 0 {
 		return nil
+	}
+	tokens = stripPhrase(tokens)
+	if len(tokens) == 0 || len(tokens) == 1 && tokens[0] == "@" {
+		return Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser} // <> and @ name nobody
 	}
 	if path, ok := includePath(tokens); ok {
 		return Include{path}
