@@ -3,9 +3,10 @@ package mailer
 import "strings"
 
 // plainUser removes the quoting from a route's user: sendmail keeps quotes and backslashes as they were written up to
-// the delivery, so that "|vacation ann" and \ann arrive here with them.
+// the delivery, so that "|vacation ann" and \ann arrive here with them. In the middle of a name they are no quoting, but
+// something to be refused.
 func plainUser(user string) string {
-	if !strings.ContainsAny(user, `"\`) {
+	if user == "" || strings.IndexByte(`"\|`, user[0]) < 0 {
 		return user
 	}
 	var b strings.Builder
