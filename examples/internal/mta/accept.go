@@ -39,6 +39,8 @@ type submittedRcpt struct {
 	notify   mtakit.Notify
 	original string // ORCPT
 	res      *mtakit.Resolution
+
+	unresolved bool // queue it as it is, wherever it leads
 }
 
 // accept takes responsibility for a message: when it returns nil, every recipient has the message in its mailbox,
@@ -101,6 +103,9 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	}
 	if !delivered && len(claims) == 0 && len(failed) > 0 {
 		return "", failed[0].result.Err // nobody has it: the client is told, and no report is needed
+	}
+	if sub.hold != "" {
+		m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(msg.id), Text: sub.hold})
 	}
 	m.handOver(claims)
 	m.reportDirect(ctx, msg, failed)

@@ -151,17 +151,21 @@ func (m *MTA) openResolver() error {
 	}
 	m.local = localDomains{fixed: fixed, file: m.tables.Table(localTable)}
 	m.accounts = mtakit.AccountsFunc(systemAccounts)
+	fwdOpts := forward.Options{Hostname: m.cfg.Hostname}
+	incOpts := alias.IncludeOptions{Hostname: m.cfg.Hostname}
 	if m.cfg.Users != "system" {
-		m.accounts = mtakit.AccountsFunc(func(ctx context.Context, name string) (mtakit.Account, bool, error) {
-			return m.tables.Generation().Table(accountTable).(accountsTable).accounts.Account(ctx, name)
-		})
+		// These users are nobody to the operating system: their files belong to the server, which acts for them. Its data
+		// may well lie below a directory like /tmp.
+		m.accounts = mtakit.AccountsFunc(m.ownAccount)
+		fwdOpts.DontBlame, incOpts.DontBlame = mtakit.DontBlameTrustStickyBit, mtakit.DontBlameTrustStickyBit
+		incOpts.DefaultUID, incOpts.DefaultGID = os.Getuid(), os.Getgid()
 	}
-	fwd, err := forward.New(forward.Options{Hostname: m.cfg.Hostname})
+	fwd, err := forward.New(fwdOpts)
 	if err != nil {
 		return err
 	}
 	m.closers = append(m.closers, fwd.Close)
-	inc, err := alias.NewIncluder(alias.IncludeOptions{Hostname: m.cfg.Hostname})
+	inc, err := alias.NewIncluder(incOpts)
 	if err != nil {
 		return err
 	}
@@ -178,6 +182,13 @@ func (m *MTA) openResolver() error {
 		SmartHost:    smartHost(m.cfg.SmartHost),
 	}
 	return nil
+}
+
+// ownAccount finds a user in the -users file.
+func (m *MTA) ownAccount(ctx context.Context, name string) (mtakit.Account, bool, error) {
+	a, ok, err := m.tables.Generation().Table(accountTable).(accountsTable).accounts.Account(ctx, name)
+	a.UID, a.GID = os.Getuid(), os.Getgid()
+	return a, ok, err
 }
 
 // router puts the -relay flags in front of the mailertable.

@@ -114,11 +114,22 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		null.From = mtakit.Address{}
 		return m.sendReport(ctx, id, &null, rcpts, text)
 	case errors.As(err, &v) && !v.Temporary():
-		m.observe(mtakit.Event{Kind: mtakit.EventProblem, ID: id, Text: "Losing report: neither the sender nor the postmaster can be told: " + v.Text})
-		return nil
+		// Nobody can be told, and nothing may be lost: it waits for an administrator, in quarantine.
+		if reportID, err = m.keep(ctx, sub, "undeliverable report: "+v.Text); err != nil {
+			return err
+		}
 	default:
 		return err
 	}
 	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), Text: msg.Kind(), Stat: msg.Summary()})
 	return nil
+}
+
+// keep puts a message that cannot go anywhere into quarantine.
+func (m *MTA) keep(ctx context.Context, sub *submission, reason string) (queue.ID, error) {
+	sub.hold = reason
+	for i := range sub.rcpts {
+		sub.rcpts[i].unresolved = true
+	}
+	return m.accept(ctx, sub)
 }
