@@ -502,6 +502,7 @@ func (p *parser) remote(route Route, f focus) {
 		domain = p.r.hostname()
 	}
 	local := lex.Join(f.local, ".")
+	domain = strings.ReplaceAll(domain, " ", ".")
 	route.User = local + "@" + domain
 	p.out.route = route
 	p.out.addr = Address{unquoteTokens(f.local), domain}
