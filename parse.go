@@ -24,7 +24,8 @@ type parsed struct {
 	wait      bool  // err is temporary
 	silent    bool  // err is not reported to the submitter (a name server that does not answer)
 	steps     []Step
-	faults    []error // repaired, or too deep: reported, although the address may be used
+	repairs   []error // what had to be repaired in the text
+	tooDeep   []error // rewriting was cut short
 }
 
 // parser reads one address. It is a value on the stack; all state of the run is in the resolver's arguments.
@@ -42,7 +43,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			out.faults = append(out.faults, faultFail(fault).Err())
+			out.repairs = append(out.repairs, faultFail(fault).Err())
 		}
 		if len(tokens) == 0 {
 			return len(faults) > 0 && p.fail(faultFail(faults[0]).Err())
@@ -65,7 +66,7 @@ func (p *parser) fail(err error) bool {
 // hold notes that some table could not tell. What is known so far is used, and the recipient waits.
 func (p *parser) hold(err error, silent bool) {
 	if p.out.err == nil {
-		p.out.err, p.out.wait, p.out.silent = err, true, silent
+		p.out.err, p.out.wait, p.out.silent = asTemporary(err), true, silent || !isVerdict(err)
 	}
 }
 
@@ -108,7 +109,7 @@ func (f focus) asText() []string {
 }
 
 func (p *parser) tooDeep(ruleset string) {
-	p.out.faults = append(p.out.faults, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
+	p.out.tooDeep = append(p.out.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
 		Text: "rewrite: excessive recursion (max " + strconv.Itoa(maxRewrite) + "), ruleset " + ruleset})
 }
 
@@ -331,7 +332,7 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			p.out.faults = append(p.out.faults, faultFail(fault).Err())
+			p.out.tooDeep = append(p.out.tooDeep, faultFail(fault).Err())
 		}
 		next = findFocus(tokens)
 	}

@@ -255,6 +255,8 @@ func (n *node) controller(r *Resolver) Control {
 func (n *node) controlUser(r *Resolver) Control {
 	for ; n != nil; n = n.parent {
 		switch {
+		case n.account != nil:
+			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
 		case n.control != nil:
 			return *n.control
 		case n.alias:
@@ -263,8 +265,6 @@ func (n *node) controlUser(r *Resolver) Control {
 				name = n.step.Key
 			}
 			return Control{User: name, UID: r.DefaultUser.UID, GID: r.DefaultUser.GID}
-		case n.account != nil:
-			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
 		}
 	}
 	return Control{}

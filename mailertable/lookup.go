@@ -89,7 +89,7 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 // lookup asks for one key and expands its value.
 func (s *search) lookup(key string, args ...string) (tokens []string, ok bool, err error) {
 	s.step.Tried = append(s.step.Tried, key)
-	folded := maptext.Fold(key)
+	folded := maptext.Key(key)
 	var value string
 	var pos mtakit.Position
 	if s.m.pos != nil {

@@ -42,8 +42,15 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 		if err != nil {
 			return mtakit.Expansion{}, false, err
 		}
-		if !ok || strings.Trim(value, " \t") == "" {
+		// sendmail's rules mark a failed look-up by these two, and cannot tell them from a value: after @ they go on
+		// to the next key, after ! they stop.
+		value = strings.TrimRight(value, " \t\r")
+		if !ok || value == "" || value == "@" {
 			continue
+		}
+		if value == "!" {
+			tries = tries[:i+1]
+			break
 		}
 		text := maptext.Expand(value, t.key, t.args[0], t.args[1], t.args[2])
 		x.To = []mtakit.Member{{To: meaning(text, addr), Text: text, Pos: pos}}
@@ -66,7 +73,7 @@ func step(addr mtakit.Address, tries []try) mtakit.Step {
 }
 
 func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, bool, error) {
-	key = maptext.Fold(key)
+	key = maptext.Key(key)
 	if m.pos != nil {
 		return m.pos.LookupPosition(ctx, key)
 	}
