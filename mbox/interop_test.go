@@ -17,6 +17,7 @@ import (
 	"time"
 
 	gombox "github.com/emersion/go-mbox"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -277,12 +278,14 @@ namespace inbox {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")[1:]
 	require.Len(t, lines, len(corpus()), "%s", out)
 	for i, s := range corpus() {
-		if strings.Contains(s, "\x00") || !strings.Contains(s, "\n\n") {
-			continue // Dovecot shows NUL as another character, and adds the empty line after a header alone
+		if strings.Contains(s, "\x00") || !strings.Contains(s, "\n\n") || strings.Contains(s, "\n\nFrom ") {
+			// Dovecot shows NUL as another character, adds the empty line after a header alone, and counts the line end
+			// before the next separator where a body begins like one.
+			continue
 		}
 		if !strings.HasSuffix(s, "\n") {
 			s += "\n"
 		}
-		require.Equal(t, fmt.Sprint(len(s)), strings.Split(lines[i], "\t")[0], "message %d", i)
+		assert.Equal(t, fmt.Sprint(len(s)), strings.Split(lines[i], "\t")[0], "message %d", i)
 	}
 }
