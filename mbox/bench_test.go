@@ -198,6 +198,23 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// Ten deliveries at a time into one mailbox: they share locks and syncs.
+func BenchmarkAppendParallel(b *testing.B) {
+	msg := strings.Repeat("0123456789012345678901234567890123456789012345678901234567890\n", 66)
+	box := filepath.Join(b.TempDir(), "box")
+	b.SetBytes(int64(len(msg)))
+	b.ReportAllocs()
+	b.SetParallelism(5)
+	env := &Envelope{Sender: "ann@example.org", Date: day}
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := Append(b.Context(), box, env, strings.NewReader(msg), nil); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
 // A steady reader allocates nothing per message, and its buffer does not grow with the mailbox.
 func TestReadAllocations(t *testing.T) {
 	var box bytes.Buffer

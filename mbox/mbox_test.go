@@ -158,6 +158,19 @@ func TestAppendReaderFails(t *testing.T) {
 	}
 }
 
+// A reader that panics does not lock the mailbox for good.
+func TestAppendPanic(t *testing.T) {
+	box := filepath.Join(t.TempDir(), "box")
+	require.NoError(t, appendTo(t, box, "Subject: x\n\n", nil))
+	before, _ := os.ReadFile(box)
+	require.Panics(t, func() {
+		_, _ = Append(t.Context(), box, &Envelope{}, readerFunc(func([]byte) (int, error) { panic("no") }), nil)
+	})
+	after, _ := os.ReadFile(box)
+	require.Equal(t, before, after)
+	require.NoError(t, appendTo(t, box, "Subject: x\n\n", &AppendOptions{LockOptions: LockOptions{Timeout: time.Second}}))
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
