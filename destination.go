@@ -28,7 +28,8 @@ type Fail struct {
 	Code   int
 	Status Status
 	Text   string
-	Exit   int // see Error.Exit
+	Exit   int   // see Error.Exit
+	Route  Route // sendmail's error triple as the table wrote it: the word or status, and the text; for explanations
 }
 
 func (Mailbox) destination() {}

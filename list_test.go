@@ -36,11 +36,11 @@ func TestParseList(t *testing.T) {
 		{name: "comments and commas only", text: ", (x),,", want: nil},
 		{name: "error has no meaning here", text: "error:5.1.1:550 no", want: []Destination{mailbox("5.1.1:550.no", "")}},
 		{name: "open quote is repaired", text: `ann, "bob`, want: []Destination{
-			mailbox("ann", ""), Fail{553, StatusPermanent, `Unbalanced '"'`, 64}, mailbox("bob", "")}},
+			mailbox("ann", ""), Fail{Code: 553, Status: StatusPermanent, Text: `Unbalanced '"'`, Exit: 64}, mailbox("bob", "")}},
 		{name: "open bracket ends at the comma", text: "<ann, bob", want: []Destination{
-			Fail{553, StatusPermanent, `Unbalanced '<'`, 64}, mailbox("ann", ""), mailbox("bob", "")}},
-		{name: "empty quotes", text: `""`, want: []Destination{Fail{553, StatusMailboxSyntax, "User address required", 64}}},
-		{name: "no domain", text: `ann@`, want: []Destination{Fail{553, StatusMailboxSyntax, "Hostname required", 64}}},
+			Fail{Code: 553, Status: StatusPermanent, Text: `Unbalanced '<'`, Exit: 64}, mailbox("ann", ""), mailbox("bob", "")}},
+		{name: "empty quotes", text: `""`, want: []Destination{Fail{Code: 553, Status: StatusMailboxSyntax, Text: "User address required", Exit: 64}}},
+		{name: "no domain", text: `ann@`, want: []Destination{Fail{Code: 553, Status: StatusMailboxSyntax, Text: "Hostname required", Exit: 64}}},
 		{name: "line end is a blank", text: "ann,\r\n\tbob\n", want: []Destination{mailbox("ann", ""), mailbox("bob", "")},
 			texts: []string{"ann", "bob"}},
 	} {
@@ -67,8 +67,8 @@ func TestParseDestination(t *testing.T) {
 		"/var/mail/x":               File{"/var/mail/x"},
 		`"|/bin/x y"`:               Pipe{"/bin/x y"},
 		":include:/etc/x":           Include{"/etc/x"},
-		"error:5.1.1:550 Not here":  Fail{550, StatusBadMailbox, "Not here", 0},
-		"error:4.2.1:Busy":          Fail{0, StatusMailboxDisabled.AsTemporary(), "Busy", 0},
+		"error:5.1.1:550 Not here":  Fail{Code: 550, Status: StatusBadMailbox, Text: "Not here"},
+		"error:4.2.1:Busy":          Fail{Status: StatusMailboxDisabled.AsTemporary(), Text: "Busy"},
 		`"a b"@example.org`:         Mailbox{Address{"a b", "example.org"}},
 		`"|/bin/x -a \"b\" \\ c,d"`: Pipe{`/bin/x -a "b" \ c,d`},
 	} {

@@ -17,36 +17,19 @@ type DNS interface {
 	LookupAddr(ctx context.Context, addr string) ([]string, error)
 }
 
-// MXHosts lists the hosts that receive mail for a domain, for relay_based_on_MX.
-type MXHosts interface {
-	// MXHosts returns the names in the MX list of domain, whatever their preference. A domain without MX records,
-	// or that does not exist, has no hosts. An error means that the DNS cannot tell.
-	MXHosts(ctx context.Context, domain string) ([]string, error)
+// BackupMX knows the domains that this host is a mail exchanger of, for relay_based_on_MX. *mx.Planner is one.
+type BackupMX interface {
+	// IncludesSelf reports whether the MX list of domain names this host, with whatever preference. A domain without
+	// MX records has no such list. An error means that the DNS cannot tell.
+	IncludesSelf(ctx context.Context, domain string) (bool, error)
 }
 
-// MXHostsFunc makes a function MXHosts.
-type MXHostsFunc func(ctx context.Context, domain string) ([]string, error)
+// BackupMXFunc makes a function a BackupMX.
+type BackupMXFunc func(ctx context.Context, domain string) (bool, error)
 
-// MXHosts calls f.
-func (f MXHostsFunc) MXHosts(ctx context.Context, domain string) ([]string, error) {
+// IncludesSelf calls f.
+func (f BackupMXFunc) IncludesSelf(ctx context.Context, domain string) (bool, error) {
 	return f(ctx, domain)
-}
-
-// MXHostsOf returns the MXHosts that asks dns.
-func MXHostsOf(dns DNS) MXHosts {
-	return MXHostsFunc(func(ctx context.Context, domain string) ([]string, error) {
-		list, err := dns.LookupMX(ctx, domain)
-		if err != nil && !notFound(err) {
-			return nil, err
-		}
-		var hosts []string
-		for _, mx := range list {
-			if mx.Host != "." { // RFC 7505: null MX
-				hosts = append(hosts, strings.TrimSuffix(mx.Host, "."))
-			}
-		}
-		return hosts, nil
-	})
 }
 
 func notFound(err error) bool {

@@ -77,7 +77,7 @@ func (s *search) try(ctx context.Context, key string) bool {
 }
 
 func (s *search) lookup(ctx context.Context, asked string) bool {
-	key := fold(asked)
+	key := fold(unquote(asked)) // sendmail strips quotes from the keys of every map without the flag -q
 	var (
 		value string
 		pos   mtakit.Position

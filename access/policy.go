@@ -69,7 +69,7 @@ type Policy struct {
 	// RelayLocalFrom permits relaying for senders in local domains, FEATURE(relay_local_from). The same warning applies.
 	RelayLocalFrom bool
 	// RelayMX permits relaying to domains whose MX list names this host, FEATURE(relay_based_on_MX). Nil turns it off.
-	RelayMX MXHosts
+	RelayMX BackupMX
 	// LooseRelayCheck looks only at the outermost domain of user%inner@outer, FEATURE(loose_relay_check).
 	LooseRelayCheck bool
 	// TrustedAuth lists the SASL mechanisms that give relay permission (TRUST_AUTH_MECH); "*" stands for all.

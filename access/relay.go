@@ -70,7 +70,7 @@ func (e *eval) relayRecipient(a canonAddr) (r Result, ok bool, err error) {
 		if r, ok, err = e.domain("To", Both, a.domain); ok || err != nil {
 			return r, ok, err
 		}
-		return e.address("To", Both, a.local, "")
+		return e.exact("To", Both, a.local+"@") // without the forms that spare a detail
 	}
 	return e.relayEntry("To", a.domain)
 }
@@ -80,20 +80,14 @@ func (e *eval) servedMX(domain string) outcome {
 	if e.p.RelayMX == nil {
 		return outcome{}
 	}
-	hosts, err := e.p.RelayMX.MXHosts(e.ctx, domain)
-	if err != nil {
+	own, err := e.p.RelayMX.IncludesSelf(e.ctx, domain)
+	switch {
+	case err != nil:
 		o := e.refuse("450 Can not check MX records for recipient host "+domain, "4.4.0", "relay_based_on_MX")
 		o.kind, o.err.Err = temp, err
 		return o
-	}
-	for _, h := range hosts {
-		own, err := e.p.isLocal(e.ctx, strings.TrimSuffix(h, "."))
-		if err != nil {
-			return e.cannotTell(err)
-		}
-		if own {
-			return outcome{kind: relay, reason: "relay_based_on_MX"}
-		}
+	case own:
+		return outcome{kind: relay, reason: "relay_based_on_MX"}
 	}
 	return outcome{}
 }
@@ -236,15 +230,23 @@ func (e *eval) badMX(domain string) outcome {
 	if domain == "" || e.p.DNS == nil {
 		return outcome{}
 	}
-	hosts, err := MXHostsOf(e.p.DNS).MXHosts(e.ctx, domain)
-	if err != nil {
+	hosts := []string{domain} // RFC 5321 section 5.1: no MX means the domain itself
+	list, err := e.p.DNS.LookupMX(e.ctx, domain)
+	if err != nil && !notFound(err) {
 		o := e.refuse("450 MX lookup failure for "+domain, "4.1.2", "badmx")
 		o.err.Err = err
 		return o
 	}
-	for _, h := range hosts {
-		if badMXName.MatchString(h + ".") {
+	if len(list) > 0 {
+		hosts = hosts[:0]
+	}
+	for _, mx := range list {
+		switch {
+		case mx.Host == ".": // RFC 7505: null MX
+		case badMXName.MatchString(strings.TrimSuffix(mx.Host, ".") + "."):
 			return e.refuse("550 Illegal MX record for host "+domain, "5.1.2", "badmx")
+		default:
+			hosts = append(hosts, strings.TrimSuffix(mx.Host, "."))
 		}
 	}
 	for _, h := range hosts {

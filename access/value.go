@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Kind tells what a value asks for.
@@ -59,39 +60,15 @@ var keywords = map[string]Kind{
 	"FRIEND": KindFriend, "HATER": KindHater,
 }
 
-// operators separate words even without blanks around them. sendmail: the OperatorChars option as its standard
-// configuration sets it, and the built-in delimiters.
-const operators = ".:%@!^/[]+" + "()<>,;"
-
 // tokens splits s as sendmail does with everything that a map returns: blanks separate, operators stand alone, quotes
 // keep a string together with its quotes, comments in parentheses vanish.
 func tokens(s string) []string {
-	var words []string
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case isSpace(c):
-			i++
-		case c == '"':
-			n := quoted(s[i:])
-			words = append(words, s[i:i+n])
-			i += n
-		case c == '(':
-			i += comment(s[i:])
-		case strings.IndexByte(operators, c) >= 0:
-			words = append(words, s[i:i+1])
-			i++
-		default:
-			n := 1
-			for i+n < len(s) && !isSpace(s[i+n]) && s[i+n] != '"' && strings.IndexByte(operators, s[i+n]) < 0 {
-				n++
-			}
-			words = append(words, s[i:i+n])
-			i += n
-		}
-	}
+	words, _, _ := lex.Scan(s, 0)
 	return words
 }
+
+// join puts words together: a blank between two plain words, nothing beside an operator or a quoted string.
+func join(words []string) string { return lex.Join(words, " ") }
 
 // quoted returns the length of the quoted string at the start of s, its quotes included.
 func quoted(s string) int {
@@ -124,22 +101,6 @@ func comment(s string) int {
 	return len(s)
 }
 
-// join puts words together: a blank between two plain words, nothing beside an operator or a quoted string.
-func join(words []string) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 && plain(w) && plain(words[i-1]) {
-			b.WriteByte(' ')
-		}
-		b.WriteString(w)
-	}
-	return b.String()
-}
-
-func plain(w string) bool {
-	return w[0] != '"' && (len(w) > 1 || strings.IndexByte(operators, w[0]) < 0)
-}
-
 // reply makes the refusal that sendmail makes of an error text: code and enhanced status may stand in front of the
 // text, dsn is the status that the rule gives, and about is the address that replies of some codes begin with.
 // sendmail: parseaddr.c, buildaddr; err.c, fmtmsg.
@@ -157,13 +118,24 @@ func reply(text, dsn, about string) *mtakit.Error {
 			e.Status = st
 		}
 	}
+	e.Text = printable(e.Text)
 	switch e.Code {
 	case 250, 252, 450, 550, 553:
 		if about != "" {
-			e.Text = about + "... " + e.Text
+			e.Text = printable(about) + "... " + e.Text
 		}
 	}
 	return e
+}
+
+// printable replaces control characters: a reply is one line, and a log line, too.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func isCode(s string) bool {

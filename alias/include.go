@@ -182,9 +182,6 @@ func cannotOpen(path string, err error) error {
 	return e
 }
 
-// exitUsage is what sendmail exits with after refusing a list.
-const exitUsage = 64
-
 // passwdOwner searches /etc/passwd for a user id.
 func passwdOwner(_ context.Context, uid int) (mtakit.Account, bool, error) {
 	text, err := os.ReadFile("/etc/passwd")

@@ -3,6 +3,7 @@ package alias
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit"
@@ -19,8 +20,11 @@ var (
 	ErrNoValue      = errors.New("missing value for alias")
 )
 
-// maxToken is the longest token of an address that sendmail reads (MAXNAME of sendmail 8.17, without the NUL byte).
-const maxToken = 255
+// Limits of sendmail 8.17's address parser, in bytes.
+const (
+	maxToken   = 256 // of a token
+	maxAddress = 255 // of an address as written
+)
 
 // keyByte marks the characters of plain keys, which every stage of the address parser leaves alone. Dot, plus and
 // star are operators, but harmless without at sign.
@@ -44,19 +48,34 @@ func plainKey(s string) (key string, colon int, ok bool) {
 	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
 		i++
 	}
-	if i == len(s) || s[i] != ':' || end == 0 || end > maxToken {
+	if i == len(s) || s[i] != ':' || end == 0 || end > maxAddress {
 		return "", 0, false
 	}
 	return s[:end], i, true
 }
 
+// complaint is something that the address parser says of a text, with the reply code and exit status that belong to
+// it. about is the text that sendmail names in front of it, "" if it names none.
+type complaint struct {
+	about  string
+	err    error
+	exit   int
+	is8bit bool // bytes that sendmail uses itself were replaced in the text
+}
+
+// Exit statuses of sysexits.h that newaliases uses.
+const (
+	exitUsage    = 64
+	exitNoHost   = 68
+	exitSoftware = 70
+)
+
 // entryKey is what the address parser makes of the left side of an entry.
 type entryKey struct {
-	text   string      // as written up to the delimiter, for messages
-	user   string      // the key
-	faults []lex.Fault // what was repaired; sendmail names the whole line with them
-	refuse error       // the parser's own verdict, an *mtakit.Error; it is named beside err
-	err    error       // ErrKey or ErrNotLocal
+	text string // as written up to the delimiter, for messages
+	user string // the key, not folded
+	says []complaint
+	err  error // nil, ErrKey or ErrNotLocal
 }
 
 // readKey parses the left side of a line that has a colon.
@@ -64,31 +83,57 @@ func (p *Parser) readKey(s string) entryKey {
 	if key, _, ok := plainKey(s); ok {
 		return entryKey{text: key, user: key}
 	}
-	tokens, n, faults := lex.Scan(s, ':')
-	k := entryKey{text: strings.TrimRight(s[:n], " \t\r\n\v\f"), faults: faults}
-	if longest(tokens) > maxToken {
-		k.faults = append(k.faults, "prescan: token too long")
+	a := p.parseAddress(s, ':')
+	k := entryKey{text: a.text, user: a.user, says: a.says}
+	switch {
+	case !a.valid:
 		k.err = ErrKey
-		return k
+	case !a.local:
+		k.err = ErrNotLocal
+	}
+	return k
+}
+
+// parsed is what the address parser makes of a text.
+type parsed struct {
+	text  string // as written up to the delimiter
+	n     int    // bytes up to the delimiter
+	valid bool   // there is an address
+	local bool   // and it is handled by the local mailer
+	user  string // its user
+	host  string // its domain if it is not local
+	says  []complaint
+}
+
+// parseAddress does what sendmail's address parser does with the text up to delim, as far as that does not depend on
+// its rewriting rules having been changed.
+func (p *Parser) parseAddress(s string, delim byte) parsed {
+	tokens, n, faults := lex.Scan(s, delim)
+	a := parsed{text: strings.TrimRight(s[:n], " \t\r\n\v\f"), n: n}
+	for _, fault := range faults {
+		a.says = append(a.says, complaint{about: s, err: fault})
+	}
+	if longest(tokens) > maxToken {
+		a.says = append(a.says, complaint{about: s, err: errors.New("prescan: token too long")})
+		return a
+	}
+	if fault := p.checkText(a.text); fault != nil {
+		a.says = append(a.says, *fault)
+		return a
 	}
 	if len(tokens) == 0 {
-		k.err = ErrKey
-		return k
+		return a
 	}
-	local := localName
-	if p.LocalName != nil {
-		local = p.LocalName
-	}
-	user, ok, err := local(lex.Join(tokens, " "))
+	a.valid = true
+	user, err := a.resolve(p, tokens)
 	if err != nil {
-		k.refuse = err
+		a.says = append(a.says, complaint{about: a.text, err: err, exit: asVerdict(err).Exit})
 	}
-	if !ok {
-		k.err = ErrNotLocal
-		return k
+	a.user = replace(user, isControl)
+	if a.user != user {
+		a.says = append(a.says, complaint{err: fmt.Errorf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user)})
 	}
-	k.user = user
-	return k
+	return a
 }
 
 func longest(tokens []string) (n int) {
@@ -98,38 +143,143 @@ func longest(tokens []string) (n int) {
 	return n
 }
 
-// localName is the LocalName of a Parser that has none: names without a domain are local, and names at localhost.
-func localName(text string) (user string, ok bool, err error) {
-	tokens, _, _ := lex.Scan(text, 0)
-	tokens = inAngles(tokens)
-	if len(tokens) == 1 && tokens[0] == "@" {
-		return "", true, nil // sendmail's null address
+// checkText refuses addresses that are too long, and the bytes from 0x80 to 0x9f, which sendmail uses itself.
+func (p *Parser) checkText(s string) *complaint {
+	if len(s) > maxAddress {
+		s = s[:maxAddress]
+		return &complaint{about: s, err: fmt.Errorf("Address \"%s\" too long (%d bytes max)", s, maxAddress)}
+	}
+	if p.UTF8 {
+		return nil
+	}
+	if shown := replace(s, isC1); shown != s {
+		return &complaint{err: fmt.Errorf("8-bit character in mailbox address \"%s\"", shown), exit: exitUsage, is8bit: true}
+	}
+	return nil
+}
+
+func isC1(c byte) bool      { return c&0xe0 == 0x80 }
+func isControl(c byte) bool { return c < ' ' && !isSpace(c) || c == 0x7f }
+
+// replace puts question marks in the place of bad bytes, as sendmail's address parser does in the text itself.
+func replace(s string, bad func(byte) bool) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if bad(s[i]) {
+			if b == nil {
+				b = []byte(s)
+			}
+			b[i] = '?'
+		}
+	}
+	if b == nil {
+		return s
+	}
+	return string(b)
+}
+
+// addressError makes the address parser's own complaint.
+func addressError(text string) error {
+	return &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: text, Exit: exitUsage}
+}
+
+// resolve finds out whom the address means, and returns the user part.
+func (a *parsed) resolve(p *Parser, tokens []string) (user string, err error) {
+	tokens = stripRoute(inAngles(tokens))
+	if len(tokens) == 1 && tokens[0] == ";" {
+		return "", addressError("List:; syntax illegal for recipient addresses")
+	}
+	for len(tokens) > 1 && tokens[len(tokens)-1] == ";" {
+		tokens = tokens[:len(tokens)-1]
+	}
+	for i, t := range tokens {
+		if t == "," && i+1 < len(tokens) {
+			return "", addressError("Invalid route address")
+		}
+	}
+	return a.resolveTokens(p, tokens)
+}
+
+func (a *parsed) resolveTokens(p *Parser, tokens []string) (user string, err error) {
+	if len(tokens) == 0 || len(tokens) == 1 && (tokens[0] == "@" || tokens[0] == "%") {
+		a.local = true // sendmail's null address
+		return "", nil
 	}
 	at := -1
 	for i, t := range tokens {
-		switch t {
-		case "%", "!":
-			return "", false, nil
-		case ",", ";", ":":
-			return "", false, &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: "Invalid route address"}
-		case "@":
+		if t == "@" {
+			if at >= 0 {
+				return "", addressError("Invalid route address")
+			}
 			at = i
 		}
 	}
-	if at == 0 {
-		return "", false, &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: "User address required"}
-	}
-	if at > 0 {
-		if !strings.EqualFold(strings.TrimSuffix(lex.Join(tokens[at+1:], "."), "."), "localhost") {
-			return "", false, nil
+	if at < 0 {
+		for i, t := range tokens {
+			if t == "%" {
+				at = i
+			}
 		}
-		tokens = tokens[:at]
+	}
+	if at < 0 {
+		return a.resolveName(p, tokens)
+	}
+	host := strings.TrimRight(lex.Join(tokens[at+1:], "."), ".")
+	switch {
+	case at == 0:
+		return "", addressError("User address required")
+	case at+1 == len(tokens):
+		return "", addressError("Hostname required")
+	case host == "" || host[0] == '.' || strings.Contains(host, ".."):
+		return "", &mtakit.Error{Code: 553, Status: mtakit.StatusBadSystem, Text: "Invalid host name", Exit: exitNoHost}
+	case !p.localDomain(host):
+		a.host = host
+		return lex.Join(tokens[:at], "."), nil
+	}
+	return a.resolveTokens(p, tokens[:at])
+}
+
+// resolveName does so for a name without domain: host!user, a program, a file, or a local user.
+func (a *parsed) resolveName(p *Parser, tokens []string) (user string, err error) {
+	for i, t := range tokens {
+		if t != "!" || i == 0 || i+1 == len(tokens) {
+			continue
+		}
+		if host := lex.Join(tokens[:i], "."); !p.localDomain(host) {
+			a.host = host
+			return lex.Join(tokens[i+1:], "."), nil
+		}
+		return a.resolveTokens(p, tokens[i+1:])
+	}
+	if len(tokens) == 1 && tokens[0][0] == '"' {
+		if tokens[0] == `""` {
+			return "", addressError("User address required")
+		}
+		if bare := dequote(tokens[0]); bare != tokens[0] {
+			again, _, _ := lex.Scan(bare, 0)
+			again = slices.DeleteFunc(again, func(t string) bool { return t == "<" || t == ">" })
+			return a.resolveTokens(p, again)
+		}
 	}
 	user = lex.Join(tokens, ".")
-	if bare := strings.TrimPrefix(user, `"`); bare == "" || bare[0] == '|' || bare[0] == '/' || bare[0] == ':' {
-		return "", false, nil
+	bare := strings.TrimPrefix(user, `"`)
+	a.local = bare == "" || bare[0] != '|' && bare[0] != '/' && bare[0] != ':'
+	return user, nil
+}
+
+// stripRoute removes a source route, @host,@host: in front of an address.
+func stripRoute(tokens []string) []string {
+	if len(tokens) > 0 && tokens[0] == "@" {
+		if colon := slices.Index(tokens, ":"); colon >= 0 {
+			return tokens[colon+1:]
+		}
 	}
-	return dequote(user), true, nil
+	return tokens
+}
+
+func (p *Parser) localDomain(domain string) bool {
+	domain = fold(domain)
+	return domain == "localhost" || p.LocalDomain != nil && p.LocalDomain(domain)
 }
 
 // inAngles returns the tokens between angle brackets, if there are any.
@@ -195,13 +345,18 @@ func dequote(s string) string {
 	return string(b)
 }
 
-// keyOf returns the key under which a decoded local part is found.
+// keyOf returns the key under which a local part is found, decoded or in quotes.
 func keyOf(local string) string {
-	if !strings.ContainsAny(local, " \"\\()<>") {
-		return local
+	if local[0] == '"' {
+		return dequote(local)
 	}
-	quoted := `"` + quoteReplacer.Replace(local) + `"`
-	return dequote(quoted)
+	for i := 0; i < len(local); i++ {
+		switch local[i] {
+		case ' ', '"', '(', ')', '<', '>':
+			return dequote(`"` + quoteReplacer.Replace(local) + `"`)
+		}
+	}
+	return local
 }
 
 var quoteReplacer = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
@@ -242,8 +397,14 @@ func equalFold(s, folded string) bool {
 
 // lineError makes the text of an error that sendmail begins with a piece of the line.
 func lineError(s string, err error) error {
-	if len(s) > 40 {
-		s = s[:40]
+	return fmt.Errorf("%s... %w", s[:min(len(s), 40)], err)
+}
+
+// short shows a long text by its beginning and its end, as sendmail does in messages.
+func short(s string) string {
+	const limit = 203
+	if len(s) <= limit {
+		return s
 	}
-	return fmt.Errorf("%s... %w", s, err)
+	return s[:limit/2-1] + "..." + s[len(s)-(limit/2-1):]
 }

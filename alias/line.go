@@ -27,6 +27,7 @@ func (s *scanner) next() (l line, ok bool) {
 	}
 	l = line{start: s.pos, first: s.num + 1}
 	size := 0
+	slashes := 0 // backslashes at the end of what was joined so far
 	for {
 		s.num++
 		n := strings.IndexByte(s.text[s.pos:], '\n')
@@ -39,8 +40,12 @@ func (s *scanner) next() (l line, ok bool) {
 		end := s.pos + n
 		size += n
 		s.pos = end + 1
-		escaped := n > 0 && s.text[end-1] == '\\'
+		if n > 0 {
+			slashes = trailingSlashes(s.text[end-n : end])
+		}
+		escaped := slashes > 0
 		if escaped {
+			slashes--
 			size--
 		}
 		if l.tooLong == 0 && size >= s.max {
@@ -58,7 +63,7 @@ func (s *scanner) next() (l line, ok bool) {
 		}
 		l.joined = true
 	}
-	if l.tooLong == 0 && size >= s.max {
+	if l.tooLong == 0 && size > s.max {
 		l.tooLong = s.num
 	}
 	l.last = s.num
@@ -74,18 +79,26 @@ func (l line) text(file string) string {
 	return join(raw)
 }
 
-// join removes newlines, and backslashes in front of them.
+// trailingSlashes counts the backslashes at the end of s.
+func trailingSlashes(s string) (n int) {
+	for n < len(s) && s[len(s)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// join removes newlines, and with each the backslash in front of it, which may be left of an earlier line.
 func join(raw string) string {
-	var b strings.Builder
-	b.Grow(len(raw))
+	b := make([]byte, 0, len(raw))
 	for {
 		n := strings.IndexByte(raw, '\n')
 		if n < 0 {
-			break
+			return string(append(b, raw...))
 		}
-		b.WriteString(strings.TrimSuffix(raw[:n], `\`)) // one backslash: \\ at the end of a line leaves one
+		b = append(b, raw[:n]...)
+		if len(b) > 0 && b[len(b)-1] == '\\' {
+			b = b[:len(b)-1]
+		}
 		raw = raw[n+1:]
 	}
-	b.WriteString(raw)
-	return b.String()
 }

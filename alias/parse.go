@@ -13,13 +13,13 @@ import (
 
 // Parser says how alias files are read. The zero value reads them as a stock sendmail does.
 type Parser struct {
-	// LocalName parses the left side of an entry as an address and returns the local name that it stands for: the
-	// local mailer's user. ok is false when the address is not local; err is the address parser's own complaint, if
-	// it has one. It is called for names that are not plain words. Nil takes any name without domain and those at
-	// localhost; sendmail runs all of its address rewriting here.
-	LocalName func(text string) (user string, ok bool, err error)
-	// KeepCase keeps keys as they are written (a map declared with -f). Otherwise they are folded to lower case.
-	// Any spelling of postmaster is folded all the same.
+	// LocalDomain reports whether mail to a domain, in lower case and without trailing dot, is local: the left side of
+	// an entry may be an address there. localhost always is. Nil means no other domain.
+	LocalDomain func(domain string) bool
+	// UTF8 allows all of UTF-8 in keys (RFC 6531). sendmail refuses keys with bytes from 0x80 to 0x9f.
+	UTF8 bool
+	// KeepCase keeps keys as they are written: a map declared with -f, when the local mailer keeps case, too. Otherwise
+	// they are folded to lower case. Any spelling of postmaster is folded all the same.
 	KeepCase bool
 	// Append joins the values of repeated keys, the newest first (a map declared with -A). Otherwise the last entry of
 	// a key replaces those before it.
@@ -104,21 +104,19 @@ func (f *File) addLine(l line) error {
 	if l.tooLong > 0 {
 		return ErrTooLong
 	}
-	if l.start == l.end {
-		return nil
-	}
 	s := f.text[l.start:l.end]
-	switch s[0] {
-	case '#':
+	if key, colon, ok := plainKey(s); ok && !l.joined && !blank(s[colon+1:]) {
+		f.addPlain(l, key)
 		return nil
-	case ' ', '\t':
-		return ErrLeadingSpace
 	}
 	if l.joined {
 		s = l.text(f.text)
 	}
-	if s == "" { // a backslash alone
+	switch {
+	case s == "" || s[0] == '#':
 		return nil
+	case s[0] == ' ' || s[0] == '\t':
+		return ErrLeadingSpace
 	}
 	colon := strings.IndexByte(s, ':')
 	if colon < 0 {
@@ -136,23 +134,35 @@ func (f *File) addLine(l line) error {
 	return err
 }
 
+// addPlain enters an entry whose key is plain.
+func (f *File) addPlain(l line, key string) {
+	for i := 0; i < len(key); i++ {
+		if 'A' <= key[i] && key[i] <= 'Z' {
+			f.add(l, f.parser.foldKey(key))
+			return
+		}
+	}
+	f.insert(l, key)
+}
+
 // problem joins everything that is wrong with a key.
 func (k *entryKey) problem(s string) error {
-	if k.err == nil && k.faults == nil && k.refuse == nil {
+	if k.err == nil && k.says == nil {
 		return nil
 	}
 	var errs []error
-	for _, fault := range k.faults {
-		errs = append(errs, fmt.Errorf("%s... %w", s, fault))
-	}
-	if k.refuse != nil {
-		errs = append(errs, fmt.Errorf("%s... %w", k.text, k.refuse))
+	for _, c := range k.says {
+		if c.about == "" {
+			errs = append(errs, c.err)
+		} else {
+			errs = append(errs, fmt.Errorf("%s... %w", short(c.about), c.err))
+		}
 	}
 	switch k.err {
 	case ErrKey:
 		errs = append(errs, lineError(s, k.err))
 	case ErrNotLocal:
-		errs = append(errs, fmt.Errorf("%s... %w", k.text, k.err))
+		errs = append(errs, fmt.Errorf("%s... %w", short(k.text), k.err))
 	}
 	return errors.Join(errs...)
 }

@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 		{name: "comment by backslash swallows the next line", in: "#c\\\na: b\nd: e\n", want: []string{"d=e"}},
 		{name: "number sign in a continuation is data", in: "a: b\n # c\n", want: []string{"a=b # c"}},
 		{name: "carriage return is data", in: "a: b\r\n", want: []string{"a=b\r"}},
-		{name: "key continued over lines", in: "a\n b: c\n", err: "f:1:1: a b... cannot alias"},
+		{name: "key continued over lines; a dot stands for the blank", in: "a\n b: c\n", want: []string{"a.b=c"}},
 		{name: "quoted key", in: `"a b": x` + "\n" + `"ab": y`, want: []string{`"a b"=x`, "ab=y"}},
 		{name: "the value begins at the first colon, even in quotes", in: `"a:b": x`, want: []string{`a:b=b": x`}},
 		{name: "key with comment, phrase, brackets", in: "a (x): 1\n<b>: 2\nC D <c>: 3\n", want: []string{"a=1", "b=2", "c=3"}},

@@ -113,8 +113,16 @@ func NewFormatter(opts *Options) *Formatter {
 
 // scratch is the memory that one call needs.
 type scratch struct {
-	prefix, text, escaped []byte
-	to                    To
+	dst, prefix   []byte // dst is the caller's
+	id            string
+	text, escaped []byte
+	to            To
+}
+
+// emit appends the lines of one text.
+func (s *scratch) emit(text []byte) {
+	s.escaped = appendEscaped(s.escaped[:0], text)
+	s.dst = appendParts(s.dst, s.prefix, s.id, s.escaped)
 }
 
 // Append appends the lines of an event to dst, each with '\n' at its end, and returns the result: nothing when the
@@ -124,35 +132,41 @@ func (f *Formatter) Append(dst []byte, e *mtakit.Event) []byte {
 	if f.opts.Level < level {
 		return dst
 	}
-	s := f.pool.Get().(*scratch)
 	id := e.ID
 	if id == "" && !bare(e) {
 		id = NoQueue
 	}
-	s.prefix = f.appendPrefix(s.prefix[:0], e.Time, sev)
-	emit := func(text []byte) {
-		s.escaped = appendEscaped(s.escaped[:0], text)
-		dst = appendParts(dst, s.prefix, id, s.escaped)
-	}
+	s := f.begin(dst, e.Time, sev, id)
 	switch e.Kind {
 	case mtakit.EventQueue, mtakit.EventDeliver, mtakit.EventDefer, mtakit.EventBounce:
 		setTo(&s.to, e)
-		s.text = s.to.texts(s.text, emit)
+		s.to.emit(s)
 		s.to.To = nil
 	default:
 		s.text = f.appendText(s.text[:0], e)
-		emit(s.text)
+		s.emit(s.text)
 	}
-	f.pool.Put(s)
-	return dst
+	return f.end(s)
 }
 
 // AppendRecord appends the lines of a free text, without looking at the level. An empty id gives lines without one.
 func (f *Formatter) AppendRecord(dst []byte, at time.Time, sev Severity, id, text string) []byte {
+	s := f.begin(dst, at, sev, id)
+	s.text = append(s.text[:0], text...)
+	s.emit(s.text)
+	return f.end(s)
+}
+
+func (f *Formatter) begin(dst []byte, at time.Time, sev Severity, id string) *scratch {
 	s := f.pool.Get().(*scratch)
+	s.dst, s.id = dst, id
 	s.prefix = f.appendPrefix(s.prefix[:0], at, sev)
-	s.escaped = appendEscaped(s.escaped[:0], text)
-	dst = appendParts(dst, s.prefix, id, s.escaped)
+	return s
+}
+
+func (f *Formatter) end(s *scratch) []byte {
+	dst := s.dst
+	s.dst = nil
 	f.pool.Put(s)
 	return dst
 }
@@ -380,7 +394,11 @@ func setTo(t *To, e *mtakit.Event) {
 		Relay: e.Relay, Stat: stat(e)}
 	t.HasIDs = e.Control.Origin != "" && (e.Control.User != "" || e.Control.UID != 0 || e.Control.GID != 0)
 	t.UID, t.GID = e.Control.UID, e.Control.GID
-	if e.Status != 0 {
+	switch e.Status {
+	case 0:
+	case mtakit.StatusSuccess:
+		t.DSN = "2.0.0" // the usual one, without making a string
+	default:
 		t.DSN = e.Status.String()
 	}
 	if e.Kind == mtakit.EventDefer || e.Kind == mtakit.EventBounce {
@@ -402,6 +420,9 @@ func stat(e *mtakit.Event) string {
 	case mtakit.EventDeliver:
 		if e.Reply == "" {
 			return "Sent"
+		}
+		if len(e.Reply) < 203 {
+			return "Sent (" + e.Reply + ")"
 		}
 		return "Sent (" + string(appendShort(nil, e.Reply, 203)) + ")"
 	case mtakit.EventDefer:

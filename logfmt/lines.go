@@ -179,35 +179,31 @@ func cutRelay(s string) (host, addr string) {
 // listSize is how long the list of recipients and the rest of a to= line may be together. sendmail: logdelivery.
 const listSize = lineSize - 100
 
-// texts calls yield with the text, unescaped, of each line that t needs: one, or several when the list of recipients is
-// long. It uses and returns scratch; yield must not keep text.
-func (t *To) texts(scratch []byte, yield func(text []byte)) []byte {
-	scratch = t.appendRest(scratch[:0])
-	nrest := len(scratch)
+// emit makes the lines that t needs: one, or several when the list of recipients is long.
+func (t *To) emit(s *scratch) {
+	b := t.appendRest(s.text[:0])
+	nrest := len(b)
 	for i, a := range t.To {
 		if i > 0 {
-			scratch = append(scratch, ',')
+			b = append(b, ',')
 		}
-		scratch = append(scratch, a...)
+		b = append(b, a...)
 	}
-	nlist := len(scratch)
-	most := listSize - nrest
-	from := nrest
+	from, nlist := nrest, len(b)
 	line := func(end int, more string) {
-		mark := len(scratch)
-		scratch = append(scratch, "to="...)
-		scratch = append(scratch, scratch[from:end]...)
-		scratch = append(scratch, more...)
-		scratch = append(scratch, scratch[:nrest]...)
-		yield(scratch[mark:])
-		scratch = scratch[:mark]
+		b = append(b[:nlist], "to="...)
+		b = append(b, b[from:end]...)
+		b = append(b, more...)
+		b = append(b, b[:nrest]...)
+		s.emit(b[nlist:])
 	}
+	most := listSize - nrest
 	for most > 0 && nlist-from >= most {
 		end := from + most
 		if end == nlist {
 			end-- // the byte behind the list is not a comma
 		}
-		for end > from && scratch[end] != ',' {
+		for end > from && b[end] != ',' {
 			end--
 		}
 		if end == from {
@@ -221,7 +217,7 @@ func (t *To) texts(scratch []byte, yield func(text []byte)) []byte {
 		end = from + most
 	}
 	line(end, "")
-	return scratch
+	s.text = b
 }
 
 // appendDelay appends hh:mm:ss, with days+ before it when there are any.

@@ -96,14 +96,14 @@ func (f *Filter) matchReason(u *Unit) bool {
 
 func (f *Filter) matchPatterns(u *Unit) bool {
 	for _, kind := range []byte("ISRQ") {
-		any, hit := false, false
+		asked, hit := false, false
 		for _, p := range f.Patterns {
 			if p.Kind == kind {
-				any = true
+				asked = true
 				hit = hit || p.match(u) != p.Not
 			}
 		}
-		if any && !hit {
+		if asked && !hit {
 			return false
 		}
 	}

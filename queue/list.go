@@ -9,6 +9,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,20 +40,26 @@ func (f *Filter) letters() string {
 	return s
 }
 
-// scan lists the control files of a directory in the order the file system gives.
-func (d *Dir) scan(sp *spool, letters string) ([]name, error) {
+// scan lists the control files of a directory in the order the file system gives. Names that are too long for sendmail
+// are not entries; they are returned apart.
+func (d *Dir) scan(sp *spool, letters string) (out []name, tooLong []string, err error) {
 	entries, err := d.fs.ReadDir(sp.qf)
 	if err != nil {
-		return nil, fmt.Errorf("queue: %w: %w", ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("queue: %w: %w", ErrUnavailable, err)
 	}
-	var out []name
 	for _, e := range entries {
-		if n, ok := parseName(e.Name()); ok && slices.Contains([]byte(letters), n.letter) {
+		s := e.Name()
+		if len(s) < 3 || s[1] != 'f' || strings.IndexByte(letters, s[0]) < 0 {
+			continue
+		}
+		if n, ok := parseName(s); ok {
 			n.sp = sp
 			out = append(out, n)
+		} else if len(s) > maxID+2 {
+			tooLong = append(tooLong, s)
 		}
 	}
-	return out, nil
+	return out, tooLong, nil
 }
 
 // parseName divides a file name into its letter and id.
@@ -91,7 +98,7 @@ func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	return func(yield func(*Unit, error) bool) {
 		count := 0
 		for _, sp := range d.spools {
-			names, err := d.scan(sp, f.letters())
+			names, _, err := d.scan(sp, f.letters())
 			if err != nil {
 				if !yield(nil, err) {
 					return

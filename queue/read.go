@@ -199,7 +199,7 @@ const emptyAge = 10 * time.Minute
 func (c *dirClaim) fault(e *entry, fi fs.FileInfo, err error) error {
 	switch {
 	case errors.Is(err, qf.ErrEmpty):
-		if time.Since(fi.ModTime()) < emptyAge {
+		if time.Since(changeTime(fi)) < emptyAge {
 			return nil
 		}
 		c.d.fs.Remove(e.dataPath)
@@ -210,6 +210,14 @@ func (c *dirClaim) fault(e *entry, fi fs.FileInfo, err error) error {
 		return storeError(c.id, err)
 	}
 	return c.lose(lostFaults(err), err)
+}
+
+// changeTime is the time of the last change of anything about a file, as far as the system tells.
+func changeTime(fi fs.FileInfo) time.Time {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctim.Unix())
+	}
+	return fi.ModTime()
 }
 
 // lostFaults is the reason that sendmail logs for the first fault that costs the entry, "" when there is none.

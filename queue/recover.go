@@ -26,7 +26,7 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 	var errs []error
 	owned := make(map[ID]bool) // by a control file in any directory: d lines may point anywhere
 	for _, sp := range d.spools {
-		names, err := d.scan(sp, "qhtQT")
+		names, _, err := d.scan(sp, "qhtQT")
 		errs = append(errs, err)
 		held := make(map[ID]bool)
 		for _, n := range names {

@@ -171,8 +171,12 @@ func (s *scanner) inQuotes(c byte) bool {
 	return true
 }
 
-// backslash reads the character after a backslash outside quotes. Both are kept, except for \! which shells make.
+// backslash reads the character after a backslash outside quotes. Both are kept, except for \! which shells make. A
+// delimiter is not protected: it ends the text, and the backslash is lost.
 func (s *scanner) backslash() {
+	if s.angles == 0 && s.comments == 0 && s.closing == "" && s.pos < len(s.text) && s.isDelim(s.text[s.pos]) {
+		return
+	}
 	c, ok := s.next()
 	switch {
 	case !ok || s.comments > 0:

@@ -24,6 +24,8 @@ func TestScan(t *testing.T) {
 		{name: "backslash stays", text: `\a\@b`, want: `\a\@b`},
 		{name: "shell's bang", text: `a\!b`, want: "a|!|b"},
 		{name: "backslash at the end is lost", text: `a\`, want: "a"},
+		{name: "a backslash does not protect the delimiter", text: `a\,b`, delim: ',', want: "a", rest: ",b"},
+		{name: "a protected backslash stays before the delimiter", text: `a\\,b`, delim: ',', want: `a\\`, rest: ",b"},
 		{name: "delimiter", text: "a, b", delim: ',', want: "a", rest: ", b"},
 		{name: "protected delimiters", text: `"a,b"(c,d)<@e,@f:g@h>,i`, delim: ',', want: `"a,b"|<|@|e|,|@|f|:|g|@|h|>`, rest: ",i"},
 		{name: "blank delimiter", text: "a\tb", delim: ' ', want: "a", rest: "\tb"},

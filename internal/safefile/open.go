@@ -21,6 +21,8 @@ type Rules struct {
 	NoDirs           bool // directories are not examined, except for the link rule
 	MustOwn          bool // the file must belong to the identity, to root, or to TrustedUID
 	TrustedUID       int  // zero, root, adds nothing
+	OwnerBits        bool // root may read what the owner may read, whoever that is
+	MissingFirst     bool // a link that leads nowhere is a missing file even where links are not allowed
 }
 
 // File is an open file that passed the checks.
@@ -67,13 +69,14 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 		err = w.down(parts[:len(parts)-1])
 	}
 	unsafe, tolerated := w.verdict(rules)
-	if unsafe != "" && !tolerated {
+	// Where only group writable directories are tolerated, sendmail complains about them if there is no file.
+	if unsafe != "" && (!tolerated || Absent(err) && !rules.UnsafeDir && !rules.NoDirs) {
 		return nil, unsafe
 	}
 	if err != nil {
 		return nil, err
 	}
-	base, st, err := w.target(parts[len(parts)-1], unsafe == "" || rules.Linked)
+	base, st, err := w.target(parts[len(parts)-1], unsafe == "" || rules.Linked, rules.MissingFirst)
 	if err != nil {
 		return nil, err
 	}
@@ -115,15 +118,18 @@ func (w *walk) verdict(rules Rules) (unsafe Reason, tolerated bool) {
 // target finds the file called name in the current directory and follows it while it is a symbolic link. The
 // directories that links lead through need not be safe. It returns the name of the file in the directory where it
 // ended.
-func (w *walk) target(name string, mayLink bool) (base string, st unix.Stat_t, err error) {
-	for {
+func (w *walk) target(name string, mayLink, missingFirst bool) (base string, st unix.Stat_t, err error) {
+	for linked := false; ; {
 		if st, err = w.look(name); err != nil {
 			return "", st, err
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			if linked && !mayLink {
+				return "", st, SymLink
+			}
 			return name, st, nil
 		}
-		if !mayLink {
+		if linked = true; !mayLink && !missingFirst {
 			return "", st, SymLink
 		}
 		link, err := readlinkat(w.here(), name)
@@ -191,6 +197,10 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 		return HardLink
 	case rules.MustOwn && owner != id.UID && owner != 0 && (rules.TrustedUID == 0 || owner != rules.TrustedUID):
 		return Denied
+	case rules.OwnerBits && id.UID == 0:
+		if mode&unix.S_IRUSR == 0 {
+			return Denied
+		}
 	case !id.allows(st, wantRead):
 		return Denied
 	}
@@ -200,4 +210,39 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 // sameFile tells whether two looks were at the same file in the same state of protection.
 func sameFile(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
+}
+
+// UnsafeDir is a directory that others may write to.
+type UnsafeDir struct {
+	Path   string
+	Reason Reason
+}
+
+// UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them. exists is
+// true when the last one has an entry for the file, be it a link that leads nowhere.
+func (r *Root) UnsafeDirs(name string, id Identity, rules Rules) (dirs []UnsafeDir, exists bool) {
+	parts, ok := r.split(name)
+	if !ok || len(parts) == 0 {
+		return nil, false
+	}
+	at := r.prefix
+	w := &walk{root: r, id: id, trust: rules.TrustSticky}
+	w.found = func(reason Reason) {
+		if reason == WorldWritableDir || !rules.GroupDirSafe {
+			dirs = append(dirs, UnsafeDir{at, reason})
+		}
+	}
+	defer w.close()
+	if w.start() != nil {
+		return dirs, false
+	}
+	base := len(parts) - 1
+	for _, part := range parts[:base] {
+		at = path.Join(at, part)
+		if w.down([]string{part}) != nil {
+			return dirs, false
+		}
+	}
+	_, err := w.look(parts[base])
+	return dirs, err == nil
 }

@@ -60,6 +60,7 @@ type walk struct {
 	links int    // symbolic links followed
 	first Reason // the first unsafe directory
 	other Reason // the first one that is unsafe even if group write does not matter
+	found func(Reason)
 }
 
 const maxLinks = 20
@@ -107,6 +108,9 @@ func (w *walk) examine(st *unix.Stat_t) error {
 }
 
 func (w *walk) note(r Reason) {
+	if w.found != nil {
+		w.found(r)
+	}
 	if w.first == "" {
 		w.first = r
 	}

@@ -1,0 +1,214 @@
+package alias
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mtakit/mtakit"
+)
+
+// Builder compiles an alias file the way newaliases does. The zero value follows a stock configuration.
+type Builder struct {
+	Parser
+	// CheckValues parses every element of every value and reports what is wrong with it, no more: the entry is stored
+	// all the same (sendmail's CheckAliases).
+	CheckValues bool
+	// CheckHost is asked about the domains in values when CheckValues is set; its error is reported. Nil asks nobody.
+	// sendmail looks them up in the DNS and says "example.org: Name server timeout".
+	CheckHost func(domain string) error
+}
+
+// Report is what newaliases prints and how it exits.
+type Report struct {
+	Lines []string // the messages in order, without newlines; the summary is among them
+	Exit  int      // sysexits.h: 0, 64, 70, …
+	// Aliases is the number of entries stored, repeated keys included, Longest the length of the longest value and
+	// Bytes the sum of the lengths of keys and values.
+	Aliases, Longest, Bytes int
+}
+
+// add appends a message and remembers the first exit status that is not zero.
+// Like sendmail it prints seven bits of every byte.
+func (r *Report) add(exit int, format string, args ...any) {
+	line := []byte(fmt.Sprintf(format, args...))
+	for i := range line {
+		line[i] &= 0x7f
+	}
+	r.Lines = append(r.Lines, string(line))
+	r.fail(exit)
+}
+
+func (r *Report) fail(exit int) {
+	if r.Exit == 0 {
+		r.Exit = exit
+	}
+}
+
+// Store takes the entries of a database that is being built: value replaces what was stored under key before.
+type Store func(key, value string) error
+
+// EndKey is the key, and the value, of the entry that newaliases stores last: a database without it is not complete.
+const EndKey = "@"
+
+// Build reads an alias file and stores its entries in order, then EndKey. name stands in the messages. The report
+// is complete unless err is not nil: then reading or storing failed and the database must not be used.
+func (b *Builder) Build(r io.Reader, name string, store Store) (Report, error) {
+	text, err := readAll(r, b.maxSize())
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", name, err)
+	}
+	c := &compiler{Builder: b, name: name, store: store, stored: make(map[string]string)}
+	s := scanner{text: text, max: b.maxLine()}
+	for l, ok := s.next(); ok; l, ok = s.next() {
+		if err := c.line(l, text); err != nil {
+			return c.report, fmt.Errorf("%s:%d: %w", name, l.first, err)
+		}
+	}
+	if err := store(EndKey, EndKey); err != nil {
+		return c.report, fmt.Errorf("%s: %w", name, err)
+	}
+	rep := &c.report
+	rep.add(0, "%s: %d aliases, longest %d bytes, %d bytes total", name, rep.Aliases, rep.Longest, rep.Bytes)
+	return c.report, nil
+}
+
+// compiler is one run of a Builder.
+type compiler struct {
+	*Builder
+	name   string
+	store  Store
+	stored map[string]string
+	lost   int // lines that sendmail does not count: those behind the point where one became too long
+	report Report
+}
+
+// say reports something about the entry on line l. about is what sendmail names in front of it, if anything.
+func (c *compiler) say(l line, exit int, about, text string) {
+	if about != "" {
+		about = short(about) + "... "
+	}
+	c.report.add(exit, "%s: line %d: %s%s", c.name, l.last-c.lost, about, text)
+}
+
+// line compiles one logical line.
+func (c *compiler) line(l line, file string) error {
+	if l.tooLong > 0 {
+		lost := l.last - l.tooLong
+		l.last = l.tooLong
+		c.say(l, exitSoftware, "", ErrTooLong.Error())
+		c.lost += lost
+		return nil
+	}
+	s := l.text(file)
+	switch {
+	case s == "" || s[0] == '#':
+		return nil
+	case s[0] == ' ' || s[0] == '\t':
+		c.say(l, exitSoftware, "", ErrLeadingSpace.Error())
+		return nil
+	}
+	colon := strings.IndexByte(s, ':')
+	if colon < 0 {
+		c.say(l, exitSoftware, "", ErrNoColon.Error())
+		return nil
+	}
+	k := c.readKey(s)
+	c.complain(l, k.says)
+	if k.err == ErrKey {
+		if k.is8bit() { // sendmail has changed the line
+			s = replace(s[:len(k.text)], isC1) + s[len(k.text):]
+		}
+		c.say(l, exitSoftware, "", lineError(s, k.err).Error())
+		return nil
+	}
+	value := skipSpace(s[colon+1:])
+	if c.CheckValues {
+		value = c.check(l, value)
+	}
+	switch {
+	case k.err != nil:
+		c.say(l, exitSoftware, k.text, k.err.Error())
+	case value == "":
+		c.say(l, exitSoftware, "", lineError(s, ErrNoValue).Error())
+	default:
+		return c.put(l, k, value)
+	}
+	return nil
+}
+
+func (k *entryKey) is8bit() bool {
+	return len(k.says) > 0 && k.says[len(k.says)-1].is8bit
+}
+
+func (c *compiler) complain(l line, says []complaint) {
+	for _, say := range says {
+		text := say.err.Error()
+		if v := asVerdict(say.err); v != nil {
+			text = v.Text
+		}
+		c.say(l, say.exit, say.about, text)
+	}
+}
+
+// put stores an entry.
+func (c *compiler) put(l line, k entryKey, value string) error {
+	key := c.foldKey(k.user)
+	old, again := c.stored[key]
+	c.report.Aliases++
+	c.report.Bytes += len(key) + len(value)
+	c.report.Longest = max(c.report.Longest, len(value))
+	if again && c.Append {
+		value += "," + old
+	} else if again {
+		c.say(l, 0, k.text, "Warning: duplicate alias name "+key)
+	}
+	c.stored[key] = value
+	return c.store(key, value)
+}
+
+// check parses the elements of a value and returns what sendmail leaves of it: bad bytes are replaced where the parser
+// meets them.
+func (c *compiler) check(l line, value string) string {
+	var left strings.Builder
+	for {
+		rest := strings.TrimLeft(value, ", \t\r\n\v\f")
+		left.WriteString(value[:len(value)-len(rest)])
+		if rest == "" {
+			return left.String()
+		}
+		a := c.parseAddress(rest, ',')
+		for i := range a.says {
+			if a.says[i].about != "" && a.says[i].exit != 0 {
+				a.says[i].about = rest // sendmail does not cut the list here
+			}
+		}
+		c.complain(l, a.says)
+		elem := rest[:a.n]
+		if n := len(a.says); n > 0 && a.says[n-1].is8bit {
+			elem = replace(elem, isC1)
+		} else if a.valid {
+			elem = replace(elem, isControl)
+		}
+		left.WriteString(elem)
+		value = rest[a.n:]
+		switch {
+		case !a.valid:
+			c.say(l, 0, elem+value, elem+value+"... bad address")
+		case a.host != "" && c.CheckHost != nil:
+			if err := c.CheckHost(a.host); err != nil {
+				c.say(l, 0, "", err.Error())
+			}
+		}
+	}
+}
+
+// asVerdict finds the *mtakit.Error in err's chain.
+func asVerdict(err error) *mtakit.Error {
+	var v *mtakit.Error
+	if errors.As(err, &v) {
+		return v
+	}
+	return nil
+}

@@ -1,0 +1,331 @@
+package mtakit
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/mtakit/mtakit/internal/lex"
+)
+
+// focus is an address taken apart at the place that decides about routing. Ruleset canonify of the standard
+// configuration makes it; in rewriting traces it reads local<@host.>, the final dot telling that host is canonical: a
+// name that is known to exist or needs no proof.
+type focus struct {
+	form        focusForm
+	local, host []string // tokens
+	canonical   bool
+}
+
+type focusForm uint8
+
+const (
+	unfocused focusForm = iota // no domain
+	hosted                     // local and host, either of which may be empty
+	nullPath                   // <>
+	listForm                   // list:; which names nobody
+)
+
+// domain returns the host as text.
+func (f focus) domain() string {
+	if len(f.host) == 1 {
+		return f.host[0]
+	}
+	return lex.Join(f.host, " ")
+}
+
+// text prints f as sendmail's address test mode does, with sep between words.
+func (f focus) text(sep string) string {
+	local := lex.Join(f.local, sep)
+	switch f.form {
+	case nullPath:
+		return "<@>"
+	case hosted:
+		dot := ""
+		if f.canonical {
+			dot = "."
+		}
+		return local + "<@" + lex.Join(f.host, sep) + dot + ">"
+	}
+	return local
+}
+
+// plainFocus takes a plain address apart without a tokenizer. It refuses those that some rule treats specially.
+func plainFocus(text string) (f focus, ok bool) {
+	if n := plainLen(text); n == 0 || n != len(text) {
+		return f, false
+	}
+	local, domain, found := strings.Cut(text, "@")
+	if !found {
+		return focus{local: []string{local}}, true
+	}
+	if domain == "" || domain[0] == '.' || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
+		return f, false
+	}
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	if strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
+		return f, false
+	}
+	return focus{form: hosted, local: []string{local}, host: []string{domain}}, true
+}
+
+// findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign, or else
+// the first bang, or else the last percent sign. Phrases, source routes and group names go.
+func findFocus(t []string) focus {
+	if len(t) == 0 {
+		return focus{form: nullPath}
+	}
+	t = stripGroup(t)
+	t = insideAngles(t)
+	if t == nil {
+		return focus{form: listForm}
+	}
+	if len(t) == 0 {
+		return focus{form: nullPath}
+	}
+	t = stripRoute(t)
+
+	if at := lastIndex(t, "@"); at >= 0 {
+		if len(t) == 1 {
+			return focus{form: nullPath}
+		}
+		return focus{form: hosted, local: t[:at], host: t[at+1:]}
+	}
+	if f, ok := bangFocus(t); ok {
+		return f
+	}
+	if at := lastIndex(t, "%"); at >= 0 {
+		return focus{form: hosted, local: t[:at], host: t[at+1:]}
+	}
+	return focus{local: t}
+}
+
+// stripGroup removes "group:" in front, and semicolons at the end.
+func stripGroup(t []string) []string {
+	colon := slices.Index(t, ":")
+	switch {
+	case colon < 0:
+	case slices.Contains(t, "<"), t[0] == "@" && !colonBeforeLiteral(t), isIPv6Literal(t), hasDoubleColon(t), isIncludeText(t):
+	default:
+		t = t[colon+1:]
+	}
+	for len(t) > 0 && t[len(t)-1] == ";" {
+		t = t[:len(t)-1]
+	}
+	return t
+}
+
+func colonBeforeLiteral(t []string) bool {
+	colon, open := slices.Index(t, ":"), lastIndex(t, "[")
+	return open > colon && t[len(t)-1] == "]"
+}
+
+// isIPv6Literal reports whether t ends in [IPv6:…] and has no colon in front of it.
+func isIPv6Literal(t []string) bool {
+	open := slices.Index(t, "[")
+	return open >= 0 && open+2 < len(t) && strings.EqualFold(t[open+1], "IPv6") && t[open+2] == ":" &&
+		t[len(t)-1] == "]" && slices.Index(t, ":") > open
+}
+
+func hasDoubleColon(t []string) bool {
+	for i := 1; i < len(t); i++ {
+		if t[i] == ":" && t[i-1] == ":" {
+			return true
+		}
+	}
+	return false
+}
+
+func isIncludeText(t []string) bool {
+	return len(t) >= 3 && t[0] == ":" && strings.EqualFold(t[1], "include") && t[2] == ":"
+}
+
+// insideAngles returns what stands in the last angle brackets, t itself when there are none, and nil for a list that
+// names nobody: <list:;>.
+func insideAngles(t []string) []string {
+	open := lastIndex(t, "<")
+	if open < 0 {
+		if len(t) == 0 {
+			return nil
+		}
+		return t
+	}
+	inner := t[open+1:]
+	if end := slices.Index(inner, ">"); end >= 0 {
+		inner = inner[:end]
+	}
+	if n := len(inner); n >= 2 && inner[n-1] == ";" && inner[n-2] == ":" {
+		return nil
+	}
+	for len(inner) > 0 && inner[len(inner)-1] == ";" {
+		inner = inner[:len(inner)-1]
+	}
+	if len(inner) == 1 && inner[0] == "@" && open == 0 {
+		return nil
+	}
+	return inner[:len(inner):len(inner)]
+}
+
+// stripRoute removes a source route: @a,@b:user@host (RFC 5321 appendix C).
+func stripRoute(t []string) []string {
+	for len(t) > 0 && t[0] == "@" {
+		i := slices.Index(t, ",")
+		if i < 2 || i == len(t)-1 {
+			i = slices.Index(t, ":")
+		}
+		if i > 0 && t[1] == "[" {
+			if end := slices.Index(t, "]"); end > 0 && end+1 < len(t) && t[end+1] == ":" {
+				i = end + 1
+			}
+		}
+		if i < 2 || i == len(t)-1 {
+			break
+		}
+		t = t[i+1:]
+	}
+	return t
+}
+
+// bangFocus reads host!user, the form of UUCP. A host without a dot belongs to the pseudo domain UUCP.
+func bangFocus(t []string) (focus, bool) {
+	bang := slices.Index(t, "!")
+	if bang < 1 || bang == len(t)-1 {
+		return focus{}, false
+	}
+	host := slices.Clone(t[:bang])
+	if bang < 3 || t[bang-2] != "." {
+		host = append(host, ".", "UUCP")
+	}
+	return focus{form: hosted, local: t[bang+1:], host: host}, true
+}
+
+func lastIndex(t []string, tok string) int {
+	for i := len(t) - 1; i >= 0; i-- {
+		if t[i] == tok {
+			return i
+		}
+	}
+	return -1
+}
+
+// canonifyHost replaces the host of f by its canonical name: our own name for localhost and for literals that are
+// ours, and otherwise what DNS says. It marks f canonical when the name needs no further proof. A name server that
+// cannot tell is no error: the name stays as it is, and retry tells the caller to hold the message.
+func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err error) {
+	if f.form != hosted || len(f.host) == 0 {
+		return false, nil
+	}
+	name := f.domain()
+	f.host = []string{name}
+	switch {
+	case isLocalhost(name, r.Hostname):
+		*f = focus{form: hosted, local: f.local, host: []string{r.hostname()}, canonical: true}
+		return false, nil
+	case name[0] == '[' && name[len(name)-1] == ']':
+		local, err := r.isLocal(ctx, name)
+		if local {
+			f.host, f.canonical = []string{r.hostname()}, true
+		}
+		return false, err
+	case name[len(name)-1] == '.':
+		f.host, f.canonical = []string{strings.TrimRight(name, ".")}, true
+		if f.host[0] == "" {
+			f.host = []string{"."}
+		}
+		return false, nil
+	case hasSuffixFold(name, ".UUCP"):
+		host, known, again := r.lookupName(ctx, name[:len(name)-len(".UUCP")])
+		if !known {
+			host += ".UUCP"
+		}
+		f.host, f.canonical = []string{host}, true
+		return again, nil
+	case r.Redirect && hasSuffixFold(name, ".REDIRECT"):
+		f.canonical = true
+		return false, nil
+	}
+	host, known, again := r.lookupName(ctx, name)
+	if host != name {
+		f.host = []string{host}
+	}
+	f.canonical = known
+	if !known {
+		if f.canonical, err = r.isLocal(ctx, host); !f.canonical && err == nil {
+			f.canonical, err = contains(ctx, r.VirtualDomains, host)
+		}
+	}
+	return again, err
+}
+
+// lookupName asks the Canonify hook. known tells that the name exists, or need not be looked up.
+func (r *Resolver) lookupName(ctx context.Context, name string) (canonical string, known, retry bool) {
+	if r.Canonify == nil {
+		return name, strings.Contains(name, "."), false
+	}
+	canonical, known, err := r.Canonify(ctx, name)
+	if err != nil || !known {
+		return name, false, err != nil
+	}
+	return strings.TrimSuffix(canonical, "."), true, false
+}
+
+func isLocalhost(name, hostname string) bool {
+	if !hasPrefixFold(name, "localhost") {
+		return false
+	}
+	rest := name[len("localhost"):]
+	if rest == "" || strings.EqualFold(rest, ".UUCP") {
+		return true
+	}
+	_, parent, ok := strings.Cut(hostname, ".")
+	return ok && rest[0] == '.' && strings.EqualFold(rest[1:], parent)
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func hasSuffixFold(s, suffix string) bool {
+	return len(s) > len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}
+
+// dequote removes the quotes of a token, as the map of that name does: not when there are blanks inside, nor when
+// brackets or parentheses do not balance, so that the meaning stays the same. The text is split anew.
+func dequote(tok string) []string {
+	if tok == "" || tok[0] != '"' {
+		return []string{tok}
+	}
+	b := make([]byte, 0, len(tok))
+	angles, parens := 0, 0
+	for i := 0; i < len(tok); i++ {
+		switch c := tok[i]; c {
+		case ' ', '\t':
+			return []string{tok}
+		case '"':
+			continue
+		case '\\':
+			if b = append(b, c); i+1 < len(tok) {
+				i++
+				b = append(b, tok[i])
+			}
+			continue
+		case '<':
+			angles++
+		case '>':
+			angles--
+		case '(':
+			parens++
+		case ')':
+			parens--
+		}
+		if angles < 0 || parens < 0 {
+			return []string{tok}
+		}
+		b = append(b, tok[i])
+	}
+	if angles != 0 || parens != 0 {
+		return []string{tok}
+	}
+	tokens, _, _ := lex.Scan(string(b), 0)
+	return tokens
+}

@@ -1,0 +1,192 @@
+// Mailstats prints the statistics file of sendmail, or of the reference server, as sendmail's mailstats(8) does: same
+// options, same output, same messages and exit codes.
+//
+//	mailstats [-C cffile] [-c] [-P] [-f stfile] [-o] [-p]
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mtakit/mtakit/stats"
+)
+
+// Exit codes of sysexits.h.
+const (
+	exUsage    = 64
+	exNoInput  = 66
+	exSoftware = 70
+	exOSErr    = 71
+	exOSFile   = 72
+	exIOErr    = 74
+)
+
+const usage = "usage: mailstats [-C cffile] [-c] [-P] [-f stfile] [-o] [-p]\n"
+
+func main() {
+	c := &command{name: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, sleep: time.Sleep, location: time.Local}
+	os.Exit(c.run(os.Args[1:]))
+}
+
+// command is one run of the program.
+type command struct {
+	name           string
+	stdout, stderr io.Writer
+	sleep          func(time.Duration)
+	location       *time.Location
+
+	config, file string
+	list         stats.ListOptions
+	thenTruncate bool
+}
+
+func (c *command) run(args []string) (exit int) {
+	c.config = "/etc/mail/sendmail.cf"
+	if !c.options(args) {
+		fmt.Fprint(c.stderr, usage)
+		return exUsage
+	}
+	conf, code := c.readConfig()
+	if code != 0 {
+		return code
+	}
+	if c.file == "" {
+		c.file = conf.StatusFile
+	}
+	if c.file == "" {
+		fmt.Fprintln(c.stderr, "mailstats: no statistics file located")
+		return exOSFile
+	}
+	flag := os.O_RDONLY
+	if c.thenTruncate {
+		flag = os.O_RDWR
+	}
+	f, err := os.OpenFile(c.file, flag, 0)
+	if err != nil {
+		return c.noInput(c.file, err)
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err == nil && fi.Size() == 0 {
+		c.sleep(time.Second) // a sendmail may just be writing the first record
+	}
+	counters, err := stats.Parse(f, c.file)
+	if err != nil {
+		return c.badFile(err)
+	}
+	c.list.Names, c.list.Location = conf.Mailers, c.location
+	if err := counters.List(c.stdout, &c.list); err != nil {
+		fmt.Fprintln(c.stderr, "mailstats:", err)
+		return exIOErr
+	}
+	if c.thenTruncate {
+		if err := f.Truncate(0); err != nil {
+			fmt.Fprintln(c.stderr, "mailstats:", err)
+			return exOSErr
+		}
+	}
+	return 0
+}
+
+// options reads the arguments as getopt(3) does: letters may be put together, and stand behind other arguments, though there may
+// be none.
+func (c *command) options(args []string) bool {
+	ok := true
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return ok && i+1 == len(args)
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			ok = false
+			continue
+		}
+	letters:
+		for j := 1; j < len(arg); j++ {
+			switch arg[j] {
+			case 'c':
+				c.config = "/etc/mail/submit.cf"
+			case 'o':
+				c.list.NoNames = true
+			case 'P':
+				c.list.Program = true
+			case 'p':
+				c.list.Program, c.thenTruncate = true, true
+			case 'C', 'f':
+				value := arg[j+1:]
+				if value == "" {
+					if i++; i >= len(args) {
+						fmt.Fprintf(c.stderr, "%s: option requires an argument -- '%c'\n", c.name, arg[j])
+						return false
+					}
+					value = args[i]
+				}
+				if arg[j] == 'C' {
+					c.config = value
+				} else {
+					c.file = value
+				}
+				break letters
+			default:
+				fmt.Fprintf(c.stderr, "%s: invalid option -- '%c'\n", c.name, arg[j])
+				return false
+			}
+		}
+	}
+	return ok
+}
+
+func (c *command) readConfig() (*stats.Config, int) {
+	f, err := os.Open(c.config)
+	if err != nil {
+		return nil, c.noInput(c.config, err)
+	}
+	defer f.Close()
+	conf, err := stats.ParseConfig(f, c.config)
+	switch {
+	case errors.Is(err, stats.ErrTooManyMailers):
+		fmt.Fprintf(c.stderr, "Too many mailers defined, %d max.\n", stats.MaxMailers)
+		return nil, exSoftware
+	case err != nil:
+		return nil, c.noInput(c.config, err)
+	}
+	return conf, 0
+}
+
+// noInput says what the system says about a file.
+func (c *command) noInput(name string, err error) int {
+	text := err.Error()
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		text = libcText(errno)
+	}
+	fmt.Fprintf(c.stderr, "mailstats: %s: %s\n", name, text)
+	return exNoInput
+}
+
+// libcText is the C library's text for an error number, which begins with a capital, unlike Go's.
+func libcText(errno syscall.Errno) string {
+	b := []byte(errno.Error())
+	if len(b) > 0 && b[0] >= 'a' && b[0] <= 'z' {
+		b[0] -= 'a' - 'A'
+	}
+	return string(b)
+}
+
+func (c *command) badFile(err error) int {
+	var version stats.VersionError
+	switch {
+	case errors.Is(err, stats.ErrMagic):
+		fmt.Fprintf(c.stderr, "mailstats: incorrect magic number in %s\n", c.file)
+	case errors.As(err, &version):
+		fmt.Fprintf(c.stderr, "mailstats version (4) incompatible with %s version (%d)\n", c.file, int32(version))
+	case errors.Is(err, stats.ErrSize):
+		fmt.Fprintln(c.stderr, "mailstats: file size changed.")
+	default:
+		fmt.Fprintln(c.stderr, "mailstats:", err)
+	}
+	return exOSErr
+}

@@ -1,0 +1,2 @@
+// Package mailtest is a set of mail fixtures for tests.
+package mailtest

@@ -1,0 +1,508 @@
+package mtakit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mtakit/mtakit/internal/lex"
+)
+
+// maxRewrite is how deep sendmail nests its rewriting rulesets. It ends loops in the virtusertable.
+const maxRewrite = 50
+
+// parsed is what the address rules make of one text: sendmail's ADDRESS when it leaves parseaddr.
+type parsed struct {
+	triple    Route // as the address test mode shows it
+	route     Route // as the mailer gets it
+	addr      Address
+	canonical bool  // route.Host is a canonical domain name; sendmail shows it with a final dot
+	noRewrite bool  // the detail has been split off: local rewriting must not happen again
+	err       error // why the address is bad, or why it must wait
+	wait      bool  // err is temporary
+	silent    bool  // err is not reported to the submitter (a name server that does not answer)
+	steps     []Step
+	repairs   []error // what had to be repaired in the text
+	tooDeep   []error // rewriting was cut short
+}
+
+// parser reads one address. It is a value on the stack; all state of the run is in the resolver's arguments.
+type parser struct {
+	r   *Resolver
+	ctx context.Context
+	out *parsed
+}
+
+// parse applies the standard configuration's rulesets canonify and parse to the text of one address. It returns false
+// when the text holds nothing but comments.
+func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
+	p := parser{r: r, ctx: ctx, out: out}
+	f, ok := plainFocus(text)
+	if !ok {
+		tokens, _, faults := lex.Scan(text, 0)
+		for _, fault := range faults {
+			out.repairs = append(out.repairs, faultFail(fault).Err())
+		}
+		if len(tokens) == 0 {
+			return len(faults) > 0 && p.fail(faultFail(faults[0]).Err())
+		}
+		f = findFocus(tokens)
+	}
+	p.rewrite(f, 0)
+	return true
+}
+
+// fail makes the address bad, or makes it wait when the verdict is temporary.
+func (p *parser) fail(err error) bool {
+	p.out.err, p.out.wait = err, Temporary(err)
+	if p.out.route.Mailer == "" {
+		p.out.route = Route{Mailer: MailerError}
+	}
+	return true
+}
+
+// hold notes that some table could not tell. What is known so far is used, and the recipient waits.
+func (p *parser) hold(err error, silent bool) {
+	if p.out.err == nil {
+		p.out.err, p.out.wait, p.out.silent = asTemporary(err), true, silent || !isVerdict(err)
+	}
+}
+
+// syntax rejects the address for its form.
+func (p *parser) syntax(status Status, text string) {
+	p.out.triple = Route{MailerError, status.String(), `"553 ` + text + `"`}
+	p.fail(&Error{Code: 553, Status: status, Text: text})
+}
+
+var errNameServer = errors.New("name server timeout")
+
+// rewrite resolves f to a mailer. level counts nested rulesets as sendmail does.
+func (p *parser) rewrite(f focus, level int) {
+	if level > maxRewrite {
+		p.tooDeep("canonify")
+		p.tooDeep("parse")
+		p.local(f.asText())
+		return
+	}
+	p.canonify(&f)
+	if f, ok := p.check(f, level+1); ok {
+		p.choose(f, level+1)
+	}
+}
+
+// address decodes f for a table. Words without quotes keep the blank between them.
+func (f focus) address() Address {
+	if len(f.local) == 1 {
+		return Address{stripQuotes(f.local[0]), f.domain()}
+	}
+	return Address{lex.Join(f.local, " "), f.domain()}
+}
+
+// asText takes back what findFocus did; the tokens stand in a row again.
+func (f focus) asText() []string {
+	if f.form != hosted {
+		return f.local
+	}
+	return slices.Concat(f.local, []string{"@"}, f.host)
+}
+
+func (p *parser) tooDeep(ruleset string) {
+	p.out.tooDeep = append(p.out.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
+		Text: "rewrite: excessive recursion (max " + strconv.Itoa(maxRewrite) + "), ruleset " + ruleset})
+}
+
+func (p *parser) canonify(f *focus) {
+	retry, err := p.r.canonifyHost(p.ctx, f)
+	if err != nil {
+		p.hold(err, false)
+	} else if retry {
+		p.hold(&Error{Code: 451, Status: StatusDirectory, Text: f.domain() + ": Name server timeout", Err: errNameServer}, true)
+	}
+}
+
+// check is ruleset Parse0: it rejects what has no meaning, and drops a domain that is ours as long as the user part
+// still names another host. ok is false when the address is settled.
+func (p *parser) check(f focus, level int) (_ focus, ok bool) {
+	if level > maxRewrite {
+		p.tooDeep("Parse0")
+		return f, true
+	}
+	switch f.form {
+	case nullPath:
+		p.out.triple = Route{MailerLocal, "", "<@>"}
+		p.out.route = Route{MailerLocal, "", ""}
+		return f, false
+	case listForm:
+		p.syntax(StatusMailboxSyntax, "List:; syntax illegal for recipient addresses")
+		return f, false
+	case unfocused:
+		if len(f.local) == 1 && f.local[0] != "" && f.local[0][0] == '"' {
+			f.local = dequote(f.local[0])
+			if len(f.local) == 0 {
+				p.syntax(StatusMailboxSyntax, "User address required")
+				return f, false
+			}
+			if hasRouteOperator(f.local) {
+				return p.again(f, level)
+			}
+		}
+		return f, !p.strayComma(f)
+	}
+	if !p.checkHosted(f) {
+		return f, false
+	}
+	if local, err := p.r.isLocal(p.ctx, f.domain()); err != nil {
+		p.hold(err, false)
+	} else if local {
+		if len(f.local) == 1 && f.local[0][0] == '"' {
+			f.local = dequote(f.local[0])
+			if len(f.local) == 0 {
+				p.syntax(StatusMailboxSyntax, "User address required")
+				return f, false
+			}
+		}
+		if hasRouteOperator(f.local) {
+			return p.again(f, level)
+		}
+	}
+	return f, true
+}
+
+// again reads the user part as an address of its own.
+func (p *parser) again(f focus, level int) (focus, bool) {
+	f = findFocus(f.local)
+	p.canonify(&f)
+	return p.check(f, level+1)
+}
+
+// checkHosted is the syntax check of an address with a domain.
+func (p *parser) checkHosted(f focus) bool {
+	host := f.domain()
+	if len(f.local) == 1 && f.local[0] == "@" {
+		f.local = nil
+	}
+	switch {
+	case len(f.local) == 0:
+		p.syntax(StatusMailboxSyntax, "User address required")
+	case host == "":
+		p.syntax(StatusMailboxSyntax, "Hostname required")
+	case host[0] == '[' && strings.Contains(host, "]") && !literalOrPort(host):
+		p.syntax(StatusBadSystem, "Invalid address")
+	case host[0] != '[' && strings.Contains(host, ":"):
+		p.syntax(StatusMailboxSyntax, "Colon illegal in host name part")
+	case host[0] == '.' || strings.Contains(host, ".."):
+		p.syntax(StatusBadSystem, "Invalid host name")
+	case strings.HasSuffix(host, "@"):
+		p.syntax(StatusBadSystem, "Invalid route address")
+	case slices.Contains(f.local, "@"):
+		p.syntax(StatusMailboxSyntax, "Invalid route address")
+	default:
+		return !p.strayComma(f)
+	}
+	return false
+}
+
+// literalOrPort accepts [literal], [literal]:port and [literal],more.
+func literalOrPort(host string) bool {
+	rest := host[strings.LastIndexByte(host, ']')+1:]
+	return rest == "" || len(rest) > 1 && (rest[0] == ':' || rest[0] == ',')
+}
+
+// strayComma rejects a comma that does not stand before another host.
+func (p *parser) strayComma(f focus) bool {
+	for i, t := range f.local {
+		if t != "," {
+			continue
+		}
+		last := i == len(f.local)-1
+		if last && f.form == hosted || !last && !isRouteOperator(f.local[i+1]) {
+			p.syntax(StatusMailboxSyntax, "Invalid route address")
+			return true
+		}
+	}
+	if i := strings.IndexByte(f.domain(), ','); f.form == hosted && i >= 0 && f.domain()[0] != '[' {
+		p.syntax(StatusMailboxSyntax, "Invalid route address")
+		return true
+	}
+	return false
+}
+
+func isRouteOperator(tok string) bool { return tok == "@" || tok == "%" || tok == "!" }
+
+func hasRouteOperator(t []string) bool { return slices.ContainsFunc(t, isRouteOperator) }
+
+// choose is the precedence of ruleset parse, in the order of the standard configuration:
+//
+//  1. an address literal goes to that host, or to the smart host
+//  2. the virtusertable answers for our own and for virtual domains; its answer is resolved from the start
+//  3. our own domains, and names without a domain, are local
+//  4. the mailertable answers for all other domains; its answer is final
+//  5. the smart host takes the rest
+//  6. without one, the domain itself does
+func (p *parser) choose(f focus, level int) {
+	if f.form != hosted {
+		p.local(f.local)
+		return
+	}
+	host := f.domain()
+	if p.redirected(f) {
+		return
+	}
+	if host[0] == '[' && host[len(host)-1] == ']' {
+		p.smartHost(f)
+		return
+	}
+	local, err := p.r.isLocal(p.ctx, host)
+	if err != nil {
+		p.hold(err, false)
+	}
+	if p.virtual(f, local, level) {
+		return
+	}
+	if local && p.r.StickyHost {
+		p.sticky(f)
+		return
+	}
+	if local {
+		p.local(f.local)
+		return
+	}
+	if p.table(f, level) {
+		return
+	}
+	p.smartHost(f)
+}
+
+// redirected bounces mail to user@domain.REDIRECT with the new address.
+func (p *parser) redirected(f focus) bool {
+	domain := f.domain()
+	if !p.r.Redirect || !hasSuffixFold(domain, ".REDIRECT") {
+		return false
+	}
+	to := lex.Join(f.local, " ") + "@" + domain[:len(domain)-len(".REDIRECT")]
+	p.out.triple = Route{MailerError, StatusBadMailbox.String(), `"551 User has moved; please try "<` + to + ">"}
+	p.fail(&Error{Code: 551, Status: StatusBadMailbox, Text: "User has moved; please try <" + to + ">"})
+	return true
+}
+
+// virtual looks f up in the virtusertable. It reports whether the table settled the address.
+func (p *parser) virtual(f focus, local bool, level int) bool {
+	if p.r.Virtual == nil || !f.canonical {
+		return false
+	}
+	if !local {
+		in, err := contains(p.ctx, p.r.VirtualDomains, f.domain())
+		if err != nil {
+			p.hold(err, false)
+		}
+		if !in {
+			return false
+		}
+	}
+	x, ok, err := p.r.Virtual.Expand(p.ctx, f.address())
+	if err != nil {
+		p.hold(err, false)
+		return false
+	}
+	if !ok {
+		if len(x.Step.Tried) > 0 {
+			p.out.steps = append(p.out.steps, x.Step)
+		}
+		return false
+	}
+	p.out.steps = append(p.out.steps, x.Step)
+	if len(x.To) != 1 {
+		p.syntax(StatusMailboxSyntax, "Invalid route address")
+		return true
+	}
+	m := x.To[0]
+	if fail, ok := m.To.(Fail); ok {
+		p.verdict(fail.Err(), fail.Route)
+		return true
+	}
+	text := m.text()
+	if p.r.VirtualRecursion == RecurseNever ||
+		p.r.VirtualRecursion == RecurseUnlessSelf && strings.EqualFold(text, lex.Join(f.local, " ")+"@"+f.domain()) {
+		p.resultOnce(text, level)
+		return true
+	}
+	next, ok := plainFocus(text)
+	if !ok {
+		tokens, _, faults := lex.Scan(text, 0)
+		for _, fault := range faults {
+			p.out.tooDeep = append(p.out.tooDeep, faultFail(fault).Err())
+		}
+		next = findFocus(tokens)
+	}
+	p.rewrite(next, level+2)
+	return true
+}
+
+// resultOnce takes a virtusertable result as it is: it is not looked up there again.
+func (p *parser) resultOnce(text string, level int) {
+	tokens, _, _ := lex.Scan(text, 0)
+	f := findFocus(tokens)
+	p.canonify(&f)
+	f, ok := p.check(f, level+1)
+	if !ok || p.redirected(f) {
+		return
+	}
+	local := f.form != hosted
+	if !local {
+		var err error
+		if local, err = p.r.isLocal(p.ctx, f.domain()); err != nil {
+			p.hold(err, false)
+		}
+	}
+	if local {
+		p.local(f.local)
+	} else if !p.table(f, level) {
+		p.smartHost(f)
+	}
+}
+
+// text returns what the member was written as.
+func (m Member) text() string {
+	if m.Text != "" || m.To == nil {
+		return m.Text
+	}
+	return m.To.String()
+}
+
+// verdict takes a table's error value; triple shows it as sendmail does.
+func (p *parser) verdict(err error, triple Route) {
+	p.out.triple, p.out.route = triple, triple
+	if triple.Mailer == "" {
+		p.out.triple = Route{Mailer: MailerError}
+	}
+	p.out.route.Mailer = MailerError
+	p.fail(err)
+}
+
+// table looks the domain up in the mailertable. It reports whether the table settled the address.
+func (p *parser) table(f focus, level int) bool {
+	if p.r.Router == nil {
+		return false
+	}
+	d, ok, err := p.r.Router.Route(p.ctx, f.address())
+	if !ok {
+		if err != nil {
+			p.hold(err, false)
+		}
+		if len(d.Step.Tried) > 0 {
+			p.out.steps = append(p.out.steps, d.Step)
+		}
+		return false
+	}
+	p.out.steps = append(p.out.steps, d.Step)
+	if err != nil {
+		p.verdict(err, d.Route)
+		return true
+	}
+	p.mailer(d.Route, f, level)
+	return true
+}
+
+// mailer sends f by a table's route. A route without user leaves the address as it is. A host that begins with > is
+// what sendmail makes of an empty one: it takes the address itself, and nothing is left for the user.
+func (p *parser) mailer(route Route, f focus, level int) {
+	if route.Mailer == MailerLocal {
+		if hasRouteOperator(f.local) {
+			p.rewrite(findFocus(f.local), level+2)
+			return
+		}
+		tokens, _, _ := lex.Scan(route.User, 0)
+		p.local(tokens)
+		p.out.triple.Host, p.out.route.Host = route.Host, route.Host
+		return
+	}
+	if strings.HasPrefix(route.Host, ">") {
+		p.out.triple = Route{route.Mailer, route.Host, ""}
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+			p.out.route.User, p.out.addr = "", Address{}
+		}
+		return
+	}
+	if route.User != "" {
+		user, domain, found := strings.Cut(route.User, "@")
+		if f.local = []string{user}; found {
+			f.host, f.canonical = []string{domain}, false
+		}
+	}
+	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
+	p.remote(Route{route.Mailer, route.Host, ""}, f)
+}
+
+// smartHost sends f to the smart host, or to its own domain when there is none.
+func (p *parser) smartHost(f focus) {
+	if s := p.r.SmartHost; s != (Route{}) {
+		p.out.triple = Route{s.Mailer, s.Host, f.text(" ")}
+		p.remote(s, f)
+		return
+	}
+	host := lex.Join(f.host, ".")
+	shown := host
+	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
+		shown += "."
+	}
+	p.out.triple = Route{MailerESMTP, shown, f.text(" ")}
+	p.remote(Route{MailerESMTP, host, ""}, f)
+}
+
+// sticky sends mail for user@local.domain to the mail hub, aliased or not, and keeps it here without one.
+func (p *parser) sticky(f focus) {
+	hub := p.r.MailHub
+	if hub == (Route{}) {
+		p.local(f.local)
+		p.out.noRewrite = !slices.Contains(f.local, "+")
+		return
+	}
+	p.out.triple = Route{hub.Mailer, hub.Host, f.text(" ")}
+	p.remote(hub, f)
+}
+
+// local hands the user part to the local mailer, or to those that it stands for: programs, files and include files.
+func (p *parser) local(user []string) {
+	p.out.triple = Route{MailerLocal, "", lex.Join(user, " ")}
+	p.out.route = localRoute(user)
+}
+
+// localRoute reads the user part of a local address: |program, /file, :include:file or a name. Only names are folded
+// to lower case. Quotes around the whole do not matter for the kind, and stay.
+func localRoute(user []string) Route {
+	text := lex.Join(user, ".")
+	switch bare := strings.TrimPrefix(text, `"`); {
+	case bare == "":
+	case bare[0] == '|':
+		return Route{MailerProgram, "", text}
+	case bare[0] == '/':
+		return Route{MailerFile, "", text}
+	case hasPrefixFold(bare, includePrefix):
+		return Route{mailerInclude, "", strings.Trim(stripQuotes(lex.Join(user, ""))[len(includePrefix):], " \t")}
+	}
+	return Route{MailerLocal, "", strings.ToLower(text)}
+}
+
+// remote completes the route of an address that another host gets: the host in lower case, the address without focus.
+func (p *parser) remote(route Route, f focus) {
+	if !p.r.knowsMailer(route.Mailer) {
+		p.out.route = Route{Mailer: MailerError}
+		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
+		return
+	}
+	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
+	domain := f.domain()
+	switch {
+	case f.form != hosted:
+		domain = p.r.hostname()
+	case hasSuffixFold(domain, ".UUCP") && route.Mailer != MailerRelay:
+		f.local = slices.Concat([]string{domain[:len(domain)-len(".UUCP")], "!"}, f.local)
+		domain = p.r.hostname()
+	}
+	local := lex.Join(f.local, ".")
+	route.User = local + "@" + domain
+	p.out.route = route
+	p.out.addr = Address{unquoteTokens(f.local), domain}
+}

@@ -1,0 +1,420 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mtakit/mtakit"
+)
+
+// Report asks for a delivery status notification about some recipients of a unit. Options.Report decides whom to tell:
+// nobody when the sender is null, the postmaster when the unit is a report itself.
+type Report struct {
+	// Claim is the unit as it was before the attempt, with its body. It is for the time of the call.
+	Claim Claim
+	Rcpts []ReportRcpt
+	// Text is the summary that logs show after "DSN: ": "User unknown", "Return receipt", "Warning: could not send
+	// message for past 4 hours", "Cannot send message for 5 days".
+	Text string
+	// Expires is when the message will bounce, for reports of a delay.
+	Expires time.Time
+}
+
+// Action is what a report says of a recipient (RFC 3464 section 2.3.3).
+type ReportAction string
+
+// The values of ReportAction.
+const (
+	ActionFailed    ReportAction = "failed"
+	ActionDelayed   ReportAction = "delayed"
+	ActionDelivered ReportAction = "delivered"
+	ActionRelayed   ReportAction = "relayed"
+	ActionExpanded  ReportAction = "expanded"
+)
+
+// ReportRcpt is one recipient in a Report.
+type ReportRcpt struct {
+	Recipient
+	Action  ReportAction
+	Target  Target // where it went
+	Result  mtakit.Result
+	Attempt time.Time
+}
+
+// work claims a unit if need be, attempts it and settles what became of it.
+func (r *Runner) work(ctx context.Context, it *item) {
+	r.mu.Lock()
+	c, overdue, blocked := it.claim, it.overdue, r.blocked(it.lane, time.Now())
+	it.claim = nil
+	version := it.version
+	r.mu.Unlock()
+	if c == nil {
+		cs, err := r.o.Store.Claim(ctx, ClaimRequest{IDs: []ID{it.id}})
+		if len(cs) == 0 {
+			r.unclaimed(ctx, it, err)
+			return
+		}
+		c = cs[0]
+		if u := c.Unit(); u.Version != version && !overdue && r.dueAt(u).After(time.Now()) {
+			c.Release() // somebody else tried it in the meantime
+			r.after(it, u)
+			return
+		}
+	}
+	a := &attempt{r: r, c: c, u: c.Unit(), lane: it.lane, began: time.Now()}
+	if !overdue || !blocked {
+		a.run(ctx)
+	} else {
+		a.expireOnly = true
+	}
+	u, err := a.settle(ctx)
+	if err != nil {
+		r.problem(it.id, err)
+		u = a.afterError(ctx)
+	}
+	r.after(it, u)
+}
+
+// after plans the next attempt; u is nil when the unit is gone.
+func (r *Runner) after(it *item, u *Unit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it.running = false
+	if u == nil || u.State > Deferred {
+		r.forget(it)
+		return
+	}
+	r.plan(it, u)
+}
+
+// unclaimed is for a unit that could not be claimed: it is gone, set aside, damaged, or in other hands.
+func (r *Runner) unclaimed(ctx context.Context, it *item, err error) {
+	if err != nil {
+		r.problem(it.id, err)
+	}
+	u, gerr := r.o.Store.Get(ctx, it.id)
+	if errors.Is(gerr, ErrNotFound) {
+		r.after(it, nil)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it.running = false
+	switch {
+	case gerr == nil && u.State > Deferred:
+		r.forget(it)
+		return
+	case gerr == nil:
+		r.plan(it, u)
+	}
+	// Ask again in a while; the version makes sure that a change is seen sooner.
+	now := time.Now()
+	r.unready(it)
+	it.due = max(it.due, now.Add(30*time.Second).UnixNano())
+	it.expire = max(it.expire, now.Add(time.Minute).UnixNano())
+	r.place(it, now)
+}
+
+// attempt is one attempt on one unit.
+type attempt struct {
+	r          *Runner
+	c          Claim
+	u          *Unit // as it was before
+	lane       *lane
+	began      time.Time
+	out        []Outcome
+	expireOnly bool // nothing was tried, because the destination is down
+
+	rest    []Recipient // what stays queued
+	forks   map[string][]Recipient
+	reports []ReportRcpt
+	status  string // for the message as a whole
+}
+
+// run asks the mailers and tells the lane how it went.
+func (a *attempt) run(ctx context.Context) {
+	r := a.r
+	if r.o.Attempt != nil {
+		a.out = r.o.Attempt(ctx, a.c)
+	} else {
+		a.out = r.deliver(ctx, a.c)
+	}
+	tried, down := 0, 0
+	for _, o := range a.out {
+		if o.Tried {
+			tried++
+			if downStatus(o.Result.Err) {
+				down++
+			}
+		}
+	}
+	if tried == 0 || ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if down == tried {
+		r.destDown(a.lane, time.Now())
+	} else {
+		r.destUp(a.lane)
+	}
+}
+
+// settle turns outcomes into what is queued from now on: reports first, so that a failure is never forgotten before
+// somebody was told, then new units, then the unit itself. It returns the unit, or nil when it is complete.
+func (a *attempt) settle(ctx context.Context) (*Unit, error) {
+	ctx = context.WithoutCancel(ctx) // what a peer accepted is accepted, even when we are told to stop
+	a.sort()
+	now := time.Now()
+	warned := a.expireOrWarn(now)
+	if err := a.report(ctx, warned); err != nil {
+		return nil, err
+	}
+	for sender, rcpts := range a.forks {
+		c, err := a.c.Fork(ctx, UnitSpec{Sender: sender, Rcpts: rcpts})
+		if err != nil {
+			return nil, err
+		}
+		f := c.Unit()
+		if err := c.Reschedule(ctx, now.Add(a.r.o.Retry(f)), func(u *Unit) { u.Attempts, u.LastAttempt = 1, now }); err != nil {
+			return nil, err
+		}
+	}
+	if len(a.rest) == 0 {
+		if err := a.c.Complete(ctx); err != nil {
+			return nil, err
+		}
+		a.r.emit(mtakit.Event{Time: now, Kind: mtakit.EventDone, ID: string(a.u.ID), Delay: now.Sub(a.u.Created)})
+		return nil, nil
+	}
+	next := a.u.clone()
+	change := func(u *Unit) {
+		u.Rcpts, u.Status = a.rest, a.status
+		if !a.expireOnly {
+			u.Attempts++
+			u.LastAttempt = now
+			u.Priority += RetryFactor
+		}
+		if warned {
+			u.Flags |= FlagWarned
+		}
+	}
+	change(next)
+	due := next.LastAttempt.Add(a.r.o.Retry(next))
+	if a.expireOnly && !warned {
+		a.c.Release()
+		return a.u, nil
+	}
+	if err := a.c.Reschedule(ctx, due, change); err != nil {
+		return nil, err
+	}
+	return a.c.Unit(), nil
+}
+
+// afterError is for an attempt whose outcome could not be written. The claim is given up; what was delivered may be
+// delivered again, which is the price of not losing the rest.
+func (a *attempt) afterError(ctx context.Context) *Unit {
+	a.c.Release()
+	u, err := a.r.o.Store.Get(context.WithoutCancel(ctx), a.u.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		u = a.u
+	}
+	u = u.clone()
+	u.Due = time.Now().Add(max(time.Minute, a.r.o.MinQueueAge))
+	return u
+}
+
+// sort divides the outcomes into what stays queued and what is reported, and emits the events.
+func (a *attempt) sort() {
+	u := a.u
+	seen := make([]bool, len(u.Rcpts))
+	a.status = u.Status
+	events := make(map[string]*mtakit.Event)
+	var order []*mtakit.Event
+	for _, o := range a.out {
+		if o.Index < 0 || o.Index >= len(u.Rcpts) {
+			continue
+		}
+		seen[o.Index] = true
+		rcpt := u.Rcpts[o.Index]
+		e := a.event(o, rcpt)
+		key := fmt.Sprint(e.Kind, e.Mailer, e.Relay, e.Stat, e.Control)
+		if prev := events[key]; prev != nil {
+			prev.To = append(prev.To, e.To...)
+		} else {
+			events[key] = e
+			order = append(order, e)
+		}
+		if o.Target.Queue != "" && o.Expanded {
+			rcpt.Addr = o.Target.Queue
+			rcpt.Flags &^= RcptPrimary
+			rcpt.Control = o.Target.Control
+			if rcpt.Control.Alias {
+				rcpt.Flags |= RcptAlias
+			}
+		}
+		switch {
+		case o.Result.Err == nil:
+			if rcpt.Flags&RcptSuccess != 0 {
+				action := ActionDelivered
+				if o.Result.Relayed {
+					action = ActionRelayed
+				}
+				a.reports = append(a.reports, ReportRcpt{rcpt, action, o.Target, o.Result, a.began})
+			}
+		case mtakit.Temporary(o.Result.Err):
+			rcpt.Status = statusText(o.Result)
+			a.status = rcpt.Status
+			if o.Target.Sender != "" && o.Target.Sender != u.Sender {
+				if a.forks == nil {
+					a.forks = make(map[string][]Recipient)
+				}
+				a.forks[o.Target.Sender] = append(a.forks[o.Target.Sender], rcpt)
+			} else {
+				a.rest = append(a.rest, rcpt)
+			}
+		default:
+			a.status = statusText(o.Result)
+			a.reports = append(a.reports, ReportRcpt{rcpt, ActionFailed, o.Target, o.Result, a.began})
+		}
+	}
+	for i, rcpt := range u.Rcpts {
+		if !seen[i] {
+			a.rest = append(a.rest, rcpt)
+		}
+	}
+	for _, e := range order {
+		slices.Reverse(e.To) // as sendmail lists the recipients of one transaction
+		a.r.emit(*e)
+	}
+}
+
+// event describes an outcome for logs and statistics.
+func (a *attempt) event(o Outcome, rcpt Recipient) *mtakit.Event {
+	now := time.Now()
+	res := o.Result
+	e := &mtakit.Event{Time: now, ID: string(a.u.ID), From: a.u.SenderAddress(), Size: a.u.Size(), Mailer: o.Target.Route.Mailer,
+		Control: o.Target.Control, Delay: now.Sub(a.u.Created), XDelay: now.Sub(a.began), Priority: a.u.Priority, Relay: res.Relay}
+	to := rcpt.Addr
+	if o.Expanded && o.Target.Queue != "" {
+		to = o.Target.Queue
+	}
+	e.To = []string{to}
+	if e.Control == (mtakit.Control{}) {
+		e.Control = rcpt.Control
+	}
+	if !o.Tried {
+		e.XDelay = -1
+	}
+	switch {
+	case res.Err == nil:
+		e.Kind, e.Status = mtakit.EventDeliver, mtakit.StatusSuccess
+		e.Stat = "Sent"
+		if res.Reply != "" {
+			e.Stat = "Sent (" + res.Reply + ")"
+		}
+		return e
+	case mtakit.Temporary(res.Err):
+		e.Kind, e.Status = mtakit.EventDefer, mtakit.StatusTemporary
+	default:
+		e.Kind, e.Status = mtakit.EventBounce, mtakit.StatusPermanent
+	}
+	if v, ok := asVerdict(res.Err); ok {
+		e.Status = v.EnhancedStatus()
+	}
+	e.Reply, e.Stat, e.Err = res.Reply, statusText(res), res.Err
+	return e
+}
+
+// expireOrWarn fails what waited too long, and reports whether the sender is to hear of the delay.
+func (a *attempt) expireOrWarn(now time.Time) (warned bool) {
+	if len(a.rest) == 0 {
+		return false
+	}
+	left := a.u.clone()
+	left.Rcpts = a.rest
+	expire, warn := a.r.o.deadlines(left)
+	switch {
+	case !now.Before(expire):
+		status, text := mtakit.StatusExpired.AsTemporary(), "Cannot send message for "+spell(expire.Sub(a.u.Created))
+		if deliverByExpired(a.u, now) {
+			status = mtakit.StatusExpired
+			text = fmt.Sprintf("delivery time expired %ds", int64(a.u.DeliverBy.After/time.Second))
+		}
+		var to []string
+		for _, rcpt := range a.rest {
+			res := mtakit.Result{Err: &mtakit.Error{Code: 554, Status: status, Text: text}}
+			a.reports = append(a.reports, ReportRcpt{rcpt, ActionFailed, Target{Addr: rcpt.Address()}, res, a.began})
+			to = append(to, rcpt.Addr)
+		}
+		a.rest, a.status = nil, text
+		a.r.emit(mtakit.Event{Time: now, Kind: mtakit.EventBounce, ID: string(a.u.ID), From: a.u.SenderAddress(), To: to,
+			Delay: now.Sub(a.u.Created), XDelay: -1, Priority: a.u.Priority, Status: status, Stat: text})
+	case !warn.IsZero() && !now.Before(warn):
+		text := "Warning: could not send message for past " + spell(warn.Sub(a.u.Created))
+		for _, rcpt := range a.rest {
+			if rcpt.Flags&RcptDelay != 0 {
+				var err error = &mtakit.Error{Status: mtakit.StatusTemporary, Text: strings.TrimPrefix(rcpt.Status, "Deferred: ")}
+				a.reports = append(a.reports, ReportRcpt{rcpt, ActionDelayed, Target{Addr: rcpt.Address()}, a.resultOf(rcpt, err), a.began})
+			}
+		}
+		a.status = text
+		return true
+	}
+	return false
+}
+
+// resultOf finds the result of this attempt for a recipient that stays queued.
+func (a *attempt) resultOf(rcpt Recipient, otherwise error) mtakit.Result {
+	for _, o := range a.out {
+		if o.Result.Err != nil && (o.Target.Queue == rcpt.Addr || a.u.Rcpts[o.Index].Addr == rcpt.Addr) {
+			return o.Result
+		}
+	}
+	return mtakit.Result{Err: otherwise}
+}
+
+// report hands over what the sender has to hear, one report per action: failures, delays, successes.
+func (a *attempt) report(ctx context.Context, warned bool) error {
+	if a.r.o.Report == nil {
+		return nil
+	}
+	var failed, delayed, done []ReportRcpt
+	for _, rr := range a.reports {
+		switch {
+		case rr.Action == ActionFailed && (rr.Flags&RcptFailure != 0 || a.u.Flags&FlagResponse != 0):
+			failed = append(failed, rr)
+		case rr.Action == ActionDelayed:
+			delayed = append(delayed, rr)
+		case rr.Action != ActionFailed:
+			done = append(done, rr)
+		}
+	}
+	expires, _ := a.r.o.deadlines(a.u)
+	for _, part := range []struct {
+		rcpts []ReportRcpt
+		text  string
+	}{{failed, failureText(failed)}, {delayed, a.status}, {done, "Return receipt"}} {
+		if len(part.rcpts) == 0 {
+			continue
+		}
+		if err := a.r.o.Report(ctx, &Report{Claim: a.c, Rcpts: part.rcpts, Text: part.text, Expires: expires}); err != nil {
+			return fmt.Errorf("%s: report: %w", a.u.ID, err)
+		}
+	}
+	return nil
+}
+
+func failureText(rs []ReportRcpt) string {
+	if len(rs) == 0 {
+		return ""
+	}
+	return statusText(rs[len(rs)-1].Result)
+}

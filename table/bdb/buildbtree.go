@@ -1,0 +1,321 @@
+package bdb
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/mtakit/mtakit/table/internal/recstore"
+)
+
+// btreePlan says which record stands on which leaf, and how the tree above looks.
+type btreePlan struct {
+	order  []ordered
+	leaves []uint32    // where each leaf begins in order, and the end
+	long   uint32      // pages for long items of leaves
+	seps   [][]byte    // separators with an overflow chain of their own, in the order of the chains
+	levels [][][]entry // internal pages, the lowest level first; the last level is the root alone
+}
+
+// ordered is a record in key order, with the first eight bytes of its key.
+type ordered struct {
+	prefix uint64
+	rec    uint32
+}
+
+// entry is an entry of an internal page: the keys of child are not less than sep.
+type entry struct {
+	child uint32
+	sep   []byte
+	chain uint32 // where sep stands when it is long
+}
+
+// writeBtree writes a btree file: metadata, root, leaves, long items, long separators, internal pages upwards.
+func (w *pageWriter) writeBtree() error {
+	p := w.planBtree()
+	leaves := uint32(len(p.leaves) - 1)
+	w.appendix = 2 + leaves
+	internal := w.appendix + p.long
+	for _, s := range p.seps {
+		internal += w.chainPages(len(s))
+	}
+	last := internal - 1
+	for _, level := range p.levels[:max(len(p.levels), 1)-1] {
+		last += uint32(len(level))
+	}
+	if leaves == 1 {
+		w.appendix = 2
+		last = 1 + p.long
+	}
+	flags := uint32(0)
+	if w.dups {
+		flags = 1
+	}
+	b := w.meta(magicBtree, typeBtreeMeta, flags, last)
+	binary.LittleEndian.PutUint32(b[76:], 2)    // keys per page at least
+	binary.LittleEndian.PutUint32(b[84:], 0x20) // padding of fixed-length records
+	binary.LittleEndian.PutUint32(b[88:], 1)    // root
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if leaves > 1 {
+		if err := w.internalPage(p.levels[len(p.levels)-1][0], byte(len(p.levels)+1)); err != nil {
+			return err
+		}
+	}
+	if err := w.writeLeaves(p); err != nil {
+		return err
+	}
+	if err := w.writeLong(); err != nil {
+		return err
+	}
+	for _, s := range p.seps {
+		if err := w.writeChain(s); err != nil {
+			return err
+		}
+	}
+	for i, level := range p.levels[:max(len(p.levels), 1)-1] {
+		for _, page := range level {
+			if err := w.internalPage(page, byte(i+2)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *pageWriter) writeLeaves(p *btreePlan) error {
+	first, last := w.no, w.no+uint32(len(p.leaves))-2
+	for i := range p.leaves[1:] {
+		prev, next := w.no-1, w.no+1
+		if w.no == first {
+			prev = 0
+		}
+		if w.no == last {
+			next = 0
+		}
+		w.begin(typeBtreeLeaf, 1, prev, next)
+		for _, o := range p.order[p.leaves[i]:p.leaves[i+1]] {
+			w.leafPair(int(o.rec))
+		}
+		if err := w.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leafPair puts a key with its value or values on a leaf.
+func (w *pageWriter) leafPair(rec int) {
+	key, value := w.recs.Record(rec)
+	keyItem := func() uint32 { return w.give(longItem{rec: rec, what: longKey}) }
+	if len(w.recs.More(rec)) == 0 {
+		w.leafItem(key, keyItem)
+		w.leafItem(value, func() uint32 { return w.give(longItem{rec: rec, what: longValue}) })
+		return
+	}
+	set := w.values(rec)
+	w.leafItem(key, keyItem)
+	if w.onLeaf(key, set) {
+		keyAt := w.free
+		for n, i := range set {
+			if n > 0 {
+				w.entry(keyAt) // duplicates share the item of their key
+			}
+			_, v := w.recs.Record(i)
+			w.leafItem(v, func() uint32 { return w.give(longItem{rec: i, what: longValue}) })
+		}
+		return
+	}
+	b := w.item(12)
+	b[2] = btreeDup
+	binary.LittleEndian.PutUint32(b[4:], w.give(longItem{rec: rec, what: longSet, set: set}))
+}
+
+// leafItem puts one item on a leaf; give reserves the chain for a long one.
+func (w *pageWriter) leafItem(v []byte, give func() uint32) {
+	no := uint32(0)
+	if len(v) > w.itemLimit() {
+		no = give()
+	}
+	w.treeItem(v, no)
+}
+
+// pairBytes is what a key with its values takes on a leaf, index entries included.
+func (w *pageWriter) pairBytes(key []byte, set []int) (n int) {
+	n = w.itemSize(len(key))
+	for _, i := range set {
+		_, v := w.recs.Record(i)
+		n += 4 + w.itemSize(len(v))
+	}
+	return n
+}
+
+// onLeaf reports whether a set of duplicates stays on the leaf.
+func (w *pageWriter) onLeaf(key []byte, set []int) bool { return w.pairBytes(key, set) <= w.ps/4 }
+
+// planBtree sorts the records and cuts them into leaves.
+func (w *pageWriter) planBtree() *btreePlan {
+	p := &btreePlan{order: sortRecords(w.recs), leaves: []uint32{0}}
+	used := 0
+	for i, o := range p.order {
+		size, long := w.leafSize(int(o.rec))
+		p.long += long
+		if used+size > w.room() {
+			p.leaves = append(p.leaves, uint32(i))
+			used = 0
+		}
+		used += size
+	}
+	p.leaves = append(p.leaves, uint32(len(p.order)))
+	if len(p.leaves) > 2 {
+		w.planLevels(p)
+	}
+	return p
+}
+
+// leafSize is what a head takes on a leaf, and the number of pages for what does not stand there.
+func (w *pageWriter) leafSize(rec int) (size int, long uint32) {
+	key, value := w.recs.Record(rec)
+	if len(key) > w.itemLimit() {
+		long += w.chainPages(len(key))
+	}
+	if len(w.recs.More(rec)) == 0 {
+		if len(value) > w.itemLimit() {
+			long += w.chainPages(len(value))
+		}
+		return 4 + w.itemSize(len(key)) + w.itemSize(len(value)), long
+	}
+	set := w.values(rec)
+	if !w.onLeaf(key, set) {
+		return 4 + w.itemSize(len(key)) + 12, long + w.setPages(set)
+	}
+	for _, i := range set {
+		if _, v := w.recs.Record(i); len(v) > w.itemLimit() {
+			long += w.chainPages(len(v))
+		}
+	}
+	return w.pairBytes(key, set), long
+}
+
+// planLevels makes the internal pages.
+func (w *pageWriter) planLevels(p *btreePlan) {
+	leaves := uint32(len(p.leaves) - 1)
+	chain := 2 + leaves + p.long
+	row := make([]entry, leaves)
+	for i := range row {
+		row[i].child = 2 + uint32(i)
+		if i == 0 {
+			continue
+		}
+		left, _ := w.recs.Record(int(p.order[p.leaves[i]-1].rec))
+		right, _ := w.recs.Record(int(p.order[p.leaves[i]].rec))
+		row[i].sep = separator(left, right)
+		if len(row[i].sep) > w.itemLimit() {
+			row[i].chain = chain
+			p.seps = append(p.seps, row[i].sep)
+			chain += w.chainPages(len(row[i].sep))
+		}
+	}
+	no := chain // the number of the first internal page but the root
+	for {
+		pages := w.cutLevel(row)
+		p.levels = append(p.levels, pages)
+		if len(pages) == 1 {
+			return
+		}
+		row = make([]entry, len(pages))
+		for i, page := range pages {
+			row[i] = page[0]
+			row[i].child = no
+			no++
+		}
+	}
+}
+
+// separator is the shortest beginning of right that is greater than left.
+func separator(left, right []byte) []byte {
+	n := 0
+	for n < len(left) && n < len(right) && left[n] == right[n] {
+		n++
+	}
+	return right[:n+1]
+}
+
+// cutLevel cuts a row of entries into pages of at least two entries.
+func (w *pageWriter) cutLevel(row []entry) (pages [][]entry) {
+	for len(row) > 0 {
+		n, used := 0, 0
+		for n < len(row) {
+			size := 2 + w.branchSize(row[n].sep)
+			if n == 0 {
+				size = 2 + w.branchSize(nil)
+			}
+			if used+size > w.room() {
+				break
+			}
+			used += size
+			n++
+		}
+		if len(row)-n == 1 {
+			n-- // the last page would have one entry alone
+		}
+		pages = append(pages, row[:n])
+		row = row[n:]
+	}
+	return pages
+}
+
+// branchSize is what an entry takes on an internal page, without its index entry.
+func (w *pageWriter) branchSize(sep []byte) int {
+	if len(sep) > w.itemLimit() {
+		return 24
+	}
+	return align4(12 + len(sep))
+}
+
+// internalPage writes an internal page.
+func (w *pageWriter) internalPage(entries []entry, level byte) error {
+	w.begin(typeBtreeInternal, level, 0, 0)
+	for i, e := range entries {
+		if i == 0 {
+			e.sep = nil // it counts as smaller than everything
+		}
+		b := w.item(w.branchSize(e.sep))
+		n := len(e.sep)
+		b[2] = btreeData
+		if n > w.itemLimit() {
+			b[2] = btreeOverflow
+			b[14] = btreeOverflow
+			binary.LittleEndian.PutUint32(b[16:], e.chain)
+			binary.LittleEndian.PutUint32(b[20:], uint32(n))
+			n = 12
+		} else {
+			copy(b[12:], e.sep)
+		}
+		binary.LittleEndian.PutUint16(b, uint16(n))
+		binary.LittleEndian.PutUint32(b[4:], e.child)
+	}
+	return w.end()
+}
+
+// sortRecords returns the heads in key order: by bytes, shorter first.
+func sortRecords(recs *recstore.Store) []ordered {
+	order := make([]ordered, 0, recs.Len())
+	for i := range recs.Slots() {
+		if recs.Head(i) {
+			key, _ := recs.Record(i)
+			order = append(order, ordered{prefix(key, 0), uint32(i)})
+		}
+	}
+	slices.SortFunc(order, func(a, b ordered) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		x, _ := recs.Record(int(a.rec))
+		y, _ := recs.Record(int(b.rec))
+		return bytes.Compare(x, y)
+	})
+	return order
+}
