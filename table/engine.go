@@ -43,6 +43,8 @@ type OpenOptions struct {
 	Fixed bool
 	// LockWait bounds the wait for a program that is writing the file. Zero means 10 seconds.
 	LockWait time.Duration
+	// Locked says that the caller holds a Lock on the file, so that none needs to be taken.
+	Locked bool
 }
 
 // Engine is a kind of map file.
@@ -54,6 +56,8 @@ type Engine struct {
 	Open func(ctx context.Context, path string, o OpenOptions) (Map, error)
 	// NewBuilder starts a new map. Nil when the engine only reads.
 	NewBuilder func(o BuildOptions) (Builder, error)
+	// Verify reads a whole file and returns the number of its records. Nil when there is nothing to verify.
+	Verify func(r io.ReaderAt, size int64, name string) (records int64, err error)
 }
 
 // Path returns the name of the file for path: with the suffix, once.
@@ -84,6 +88,35 @@ type Builder interface {
 	Len() int
 	// WriteTo writes the whole file from front to back, and may be called once.
 	io.WriterTo
+}
+
+// Install writes what b collected to the file at path, Suffix included, by way of Replace, and verifies it before it takes
+// the place of the old one.
+func (e Engine) Install(ctx context.Context, path string, b Builder, o *ReplaceOptions) error {
+	return e.InstallFrom(ctx, path, b, o, func() error { return nil })
+}
+
+// InstallFrom is Install that calls fill, which puts the records into b, once the file is sure to be ours to write.
+func (e Engine) InstallFrom(ctx context.Context, path string, b Builder, o *ReplaceOptions, fill func() error) error {
+	d := o.defaults()
+	want := int64(0)
+	if d.Verify == nil && e.Verify != nil {
+		d.Verify = func(r io.ReaderAt, size int64) error {
+			n, err := e.Verify(r, size, path+".tmp")
+			if err == nil && n != want {
+				err = fmt.Errorf("%s.tmp: %d records, wrote %d", path, n, want)
+			}
+			return err
+		}
+	}
+	return Replace(ctx, path, &d, func(w io.Writer) error {
+		if err := fill(); err != nil {
+			return err
+		}
+		want = int64(b.Len())
+		_, err := b.WriteTo(w)
+		return err
+	})
 }
 
 // Registry is the set of classes that names may have. The caller makes it; nothing registers itself.
@@ -155,15 +188,39 @@ func (r Registry) Open(ctx context.Context, name string) (Map, error) {
 
 // OpenName opens the map of a parsed name.
 func (r Registry) OpenName(ctx context.Context, n Name) (Map, error) {
+	return r.open(ctx, n, OpenOptions{NUL: n.NUL})
+}
+
+func (r Registry) open(ctx context.Context, n Name, o OpenOptions) (Map, error) {
 	e, err := r.Engine(n.Class)
 	if err != nil {
 		return nil, err
 	}
-	m, err := e.Open(ctx, e.Path(n.Path), OpenOptions{NUL: n.NUL})
+	m, err := e.Open(ctx, e.Path(n.Path), o)
 	if n.Optional && errors.Is(err, fs.ErrNotExist) {
 		return &Text{name: n.Path}, nil
 	}
 	return m, err
+}
+
+// Source is the Source, for a Set, of the map that mapName says.
+func (r Registry) Source(name, mapName string) (Source, error) {
+	n, err := ParseName(mapName, "")
+	if err != nil {
+		return Source{}, err
+	}
+	e, err := r.Engine(n.Class)
+	if err != nil {
+		return Source{}, err
+	}
+	load := func(ctx context.Context) (mtakit.Table, error) {
+		m, err := r.open(ctx, n, OpenOptions{NUL: n.NUL, Fixed: true})
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+	return Source{Name: name, Load: load, Files: []string{e.Path(n.Path)}}, nil
 }
 
 // Engine returns the engine of a class, or an error that is ErrUnknownClass and lists the known ones.

@@ -268,9 +268,21 @@ type setTable struct {
 }
 
 func (t *setTable) Lookup(ctx context.Context, key string) (string, bool, error) {
-	return t.s.use(ctx).tables[t.name].Lookup(ctx, key)
+	v, _, ok, err := t.LookupPosition(ctx, key)
+	return v, ok, err
 }
 
 func (t *setTable) LookupPosition(ctx context.Context, key string) (string, mtakit.Position, bool, error) {
+	g := t.s.use(ctx)
+	v, pos, ok, err := lookupPosition(ctx, g.tables[t.name], key)
+	if !errors.Is(err, ErrChanged) || ctx.Value(pinKey{t.s}) != nil {
+		return v, pos, ok, err
+	}
+	// The file was rewritten in place: what this generation held is lost, so there is no point in waiting for the next check.
+	t.s.mu.Lock()
+	if t.s.current.Load() == g {
+		_ = t.s.check(ctx, false) // reported by load
+	}
+	t.s.mu.Unlock()
 	return lookupPosition(ctx, t.s.use(ctx).tables[t.name], key)
 }

@@ -205,7 +205,7 @@ func runCDB(t *testing.T, v vector, content []byte, want []expectedRecord) error
 	if v.Size != nil && *v.Size != int64(len(content)) {
 		return fmt.Errorf("size %d, want %d", len(content), *v.Size)
 	}
-	if err := r.Verify(); err != nil {
+	if _, err := r.Verify(); err != nil {
 		return err
 	}
 	recs, err := collect(r.All())
@@ -392,7 +392,8 @@ func provoke(v vector, content []byte) error {
 		if err := lookupEveryTable(r.Lookup); err != nil {
 			return err
 		}
-		return r.Verify()
+		_, err = r.Verify()
+		return err
 	}
 	r, err := bdb.NewReader(in, size, v.File)
 	if err != nil {

@@ -55,7 +55,7 @@ func (b *Builder) Put(key, value []byte) error {
 // Len returns the number of records that will be written.
 func (b *Builder) Len() int { return b.recs.Len() }
 
-// WriteTo writes the file from front to back.
+// WriteTo writes the file from front to back. The Builder is of no use afterwards.
 func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 	b.recs.Seal()
 	out := &pageWriter{
@@ -71,6 +71,7 @@ func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 	if err == nil {
 		err = out.w.Flush()
 	}
+	b.recs = nil
 	return int64(out.no) * int64(b.pageSize), err
 }
 
@@ -261,5 +262,12 @@ func engine(build func(table.BuildOptions) (*Builder, error)) table.Engine {
 			return f, nil
 		},
 		NewBuilder: func(o table.BuildOptions) (table.Builder, error) { return build(o) },
+		Verify: func(r io.ReaderAt, size int64, name string) (int64, error) {
+			f, err := NewReader(r, size, name)
+			if err != nil {
+				return 0, err
+			}
+			return f.Verify()
+		},
 	}
 }

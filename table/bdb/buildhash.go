@@ -1,7 +1,6 @@
 package bdb
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math/bits"
@@ -293,11 +292,7 @@ func (s *keySorter) sort(recs []uint32) []sortKey {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
-		n := min(len(a.key), len(b.key))
-		if c := bytes.Compare(a.key[:n], b.key[:n]); c != 0 {
-			return c
-		}
-		return cmp.Compare(len(b.key), len(a.key))
+		return compareHashKeys(a.key, b.key)
 	})
 	return s.keys
 }

@@ -2,6 +2,7 @@ package bdb
 
 import (
 	"bytes"
+	"cmp"
 	"math/bits"
 
 	"github.com/mtakit/mtakit/table"
@@ -221,6 +222,7 @@ func (r *Reader) walkHash(yield func(key, value []byte) bool) error {
 
 func (r *Reader) walkHashPage(p *page, bucket uint32, yield func(key, value []byte) bool) error {
 	end := len(p.b)
+	var last []byte
 	for i := 0; i < p.n; i += 2 {
 		item, start, err := r.hashItem(p, i, end)
 		if err != nil {
@@ -238,9 +240,22 @@ func (r *Reader) walkHashPage(p *page, bucket uint32, yield func(key, value []by
 		if b, _ := r.meta.bucketPage(hash(key)); b != bucket {
 			return r.fault(table.ErrCorrupt, p.no, int64(start), "key of bucket %d in bucket %d", b, bucket)
 		}
+		if r.strict && item[0] == itemData && p.kind == typeHash {
+			if i > 0 && last != nil && compareHashKeys(last, key) >= 0 {
+				return r.fault(table.ErrCorrupt, p.no, int64(start), "keys out of order")
+			}
+			last = key
+		}
 		if err := r.hashValues(p, dataStart, data, func(v []byte) bool { return yield(key, v) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compareHashKeys is the order of keys on a hash page: by bytes, and of two keys of which one begins with the other, the
+// longer first.
+func compareHashKeys(a, b []byte) int {
+	n := min(len(a), len(b))
+	return cmp.Or(bytes.Compare(a[:n], b[:n]), cmp.Compare(len(b), len(a)))
 }

@@ -50,7 +50,7 @@ func (b *Builder) Put(key, value []byte) error {
 // Len returns the number of records that will be written.
 func (b *Builder) Len() int { return b.recs.Len() }
 
-// WriteTo writes the file from front to back.
+// WriteTo writes the file from front to back. The Builder is of no use afterwards.
 func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 	b.recs.Seal()
 	out := &countingWriter{w: bufio.NewWriterSize(w, 1<<20)}
@@ -81,6 +81,7 @@ func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 	if out.err == nil {
 		out.err = out.w.Flush()
 	}
+	b.recs = nil
 	return out.n, out.err
 }
 
@@ -154,5 +155,12 @@ func Engine() table.Engine {
 			return f, nil
 		},
 		NewBuilder: func(o table.BuildOptions) (table.Builder, error) { return NewBuilder(o), nil },
+		Verify: func(r io.ReaderAt, size int64, name string) (int64, error) {
+			f, err := NewReader(r, size, name)
+			if err != nil {
+				return 0, err
+			}
+			return f.Verify()
+		},
 	}
 }

@@ -3,6 +3,7 @@ package cdb
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -209,42 +210,38 @@ func (r *Reader) readFault(pos int64, err error) error {
 	return err
 }
 
-// Verify reads the whole file, records and tables, and checks that every record can be found.
-func (r *Reader) Verify() error {
+// Verify reads the whole file, records and tables, checks that every record can be found, and returns their number.
+func (r *Reader) Verify() (records int64, err error) {
 	for i := range r.tab {
 		if err := r.checkTable(i); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	var fault error
-	records := int64(0)
-	err := r.walk(func(pos int64, key, _ []byte) bool {
+	err = r.walk(func(pos int64, key, _ []byte) bool {
 		records++
 		fault = r.findable(pos, key)
 		return fault == nil
 	})
-	if fault != nil {
-		return fault
-	}
-	if err != nil {
-		return err
+	if fault != nil || err != nil {
+		return records, cmp.Or(fault, err)
 	}
 	used := int64(0)
 	for i, t := range r.tab {
 		for s := range t.n {
 			b, err := r.src.Read(int64(t.pos)+8*int64(s), 8)
 			if err != nil {
-				return err
+				return records, err
 			}
 			if binary.LittleEndian.Uint32(b[4:]) != 0 {
 				used++
 			}
 		}
 		if used > records {
-			return r.fault(table.ErrCorrupt, int64(t.pos), "table %d: more slots in use than records (%d)", i, records)
+			return records, r.fault(table.ErrCorrupt, int64(t.pos), "table %d: more slots in use than records (%d)", i, records)
 		}
 	}
-	return nil
+	return records, nil
 }
 
 // findable reports a record that the tables do not lead to.

@@ -31,7 +31,7 @@ func OpenMap[V View](ctx context.Context, path string, o table.OpenOptions,
 	mem func(data []byte, name string) (V, error),
 	pos func(r io.ReaderAt, size int64, name string) (V, error),
 ) (*Map[V], error) {
-	f, err := Open(ctx, path, Options{Fixed: o.Fixed, LockWait: o.LockWait}, mem)
+	f, err := Open(ctx, path, o, mem)
 	if err != nil {
 		return nil, err
 	}

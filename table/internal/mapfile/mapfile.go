@@ -35,6 +35,7 @@ type File[V any] struct {
 	path     string
 	parse    func(data []byte, path string) (V, error)
 	fixed    bool
+	locked   bool
 	lockWait time.Duration
 
 	cur  atomic.Pointer[snapshot[V]]
@@ -63,17 +64,9 @@ func stampOf(st *syscall.Stat_t) stamp {
 	return stamp{st.Size, int64(st.Nlink), st.Mtim, st.Ctim}
 }
 
-// Options tunes a File.
-type Options struct {
-	// Fixed never opens the file again: one that was replaced goes on being read, one that was rewritten gives ErrChanged.
-	Fixed bool
-	// LockWait bounds the wait for a writer's lock. Zero means 10 seconds.
-	LockWait time.Duration
-}
-
 // Open opens the file at path.
-func Open[V any](ctx context.Context, path string, o Options, parse func(data []byte, path string) (V, error)) (*File[V], error) {
-	f := &File[V]{path: path, parse: parse, fixed: o.Fixed, lockWait: o.LockWait, sem: make(chan struct{}, 1)}
+func Open[V any](ctx context.Context, path string, o table.OpenOptions, parse func(data []byte, path string) (V, error)) (*File[V], error) {
+	f := &File[V]{path: path, parse: parse, fixed: o.Fixed, locked: o.Locked, lockWait: o.LockWait, sem: make(chan struct{}, 1)}
 	if f.lockWait == 0 {
 		f.lockWait = 10 * time.Second
 	}
@@ -134,7 +127,10 @@ func (f *File[V]) tryOpen() (_ *snapshot[V], err error) {
 			file.Close()
 		}
 	}()
-	locked, err := filelock.TryFlock(file, false)
+	locked := true
+	if !f.locked {
+		locked, err = filelock.TryFlock(file, false)
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "lock", Path: f.path, Err: err}
 	}
