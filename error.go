@@ -14,8 +14,8 @@ type Error struct {
 	Text   string // one line for the peer, without codes
 	Err    error  // the cause; never sent to a peer
 
-	// Exit is the exit status of sysexits.h that sendmail reports and that decides there whether the verdict is
-	// temporary; zero means derive it from Status (see ExitStatus). Tables can set it apart from the codes.
+	// Exit is the exit status of sysexits.h that sendmail reports; 75 makes the verdict temporary whatever Code says.
+	// Zero means derive it from Status (see ExitStatus). Tables can set it apart from the codes.
 	Exit int
 }
 
@@ -43,10 +43,11 @@ func (e *Error) EnhancedStatus() Status {
 }
 
 // ReplyCode returns Code, or a usual reply code for Status: 452 for 4.3.1, 451 for other temporary and 550 for
-// other permanent ones (RFC 5321 section 4.2.3).
+// other permanent ones (RFC 5321 section 4.2.3). A Code below 400, which tables can ask for, is never returned: a peer
+// would take it for success.
 func (e *Error) ReplyCode() int {
 	switch {
-	case e.Code != 0:
+	case e.Code >= 400:
 		return e.Code
 	case e.Status == StatusSystemFull:
 		return 452
@@ -56,16 +57,13 @@ func (e *Error) ReplyCode() int {
 	return 451
 }
 
-// Temporary reports whether the verdict may change when the same thing is tried again. Exit decides where it is
-// given, then Code, since it is what a peer acts on (RFC 5321 section 4.2.1).
+// Temporary reports whether the verdict may change when the same thing is tried again: when Exit is that of a temporary
+// failure or Code is 4yz, since that is what a peer acts on (RFC 5321 section 4.2.1). Without a Code, Status decides.
 func (e *Error) Temporary() bool {
-	if e.Exit != 0 {
-		return e.Exit == exitTempFail
+	if e.Exit == exitTempFail || e.Code >= 400 && e.Code < 500 {
+		return true
 	}
-	if e.Code != 0 {
-		return e.Code < 500
-	}
-	return e.Status.Class() != ClassPermanent
+	return e.Code == 0 && e.Status.Class() != ClassPermanent
 }
 
 // Temporary reports whether trying again later may help. It is the one predicate for that question: an *Error in

@@ -59,3 +59,15 @@ type Member struct {
 	Text string   // as written, without surrounding blanks
 	Pos  Position // of the line the element stands on
 }
+
+type tracingKey struct{}
+
+// WithTracing returns a context that asks tables to tell the keys that they tried in vain, too. It costs time, and is
+// meant for explanations.
+func WithTracing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, tracingKey{}, true)
+}
+
+// Tracing reports whether ctx comes from WithTracing. A table that answers "absent" then fills Expansion.Step or
+// Routing.Step all the same.
+func Tracing(ctx context.Context) bool { return ctx.Value(tracingKey{}) != nil }

@@ -22,7 +22,10 @@ import (
 // meaning at all is a Fail.
 //
 // pos goes into every member. Source: sendmail sendtolist and prescan; RFC 5322 section 3.4; aliases(5).
-func ParseList(text string, pos Position) []Member {
+func ParseList(text string, pos Position) []Member { return parseList(text, pos, ',') }
+
+// parseList is ParseList with another delimiter; a blank stands for any white space.
+func parseList(text string, pos Position, delim byte) []Member {
 	var members []Member
 	for at := 0; ; {
 		for at < len(text) && (text[at] == ',' || isBlank(text[at])) {
@@ -32,12 +35,12 @@ func ParseList(text string, pos Position) []Member {
 			return members
 		}
 		rest := text[at:]
-		if n := plainLen(rest); n > 0 {
+		if n := plainLen(rest); n > 0 && delim == ',' {
 			members = append(members, Member{To: plainMailbox(rest[:n]), Text: rest[:n], Pos: pos})
 			at += n
 			continue
 		}
-		tokens, n, faults := lex.Scan(rest, ',')
+		tokens, n, faults := lex.Scan(rest, delim)
 		for _, f := range faults {
 			// sendmail names the whole list here: it does not know yet where the member ends.
 			members = append(members, Member{To: faultFail(f), Text: text, Pos: pos})
@@ -132,9 +135,12 @@ func noDomain(domain string) Fail {
 // destinationOf gives the meaning of one member's tokens, as far as it does not depend on the configuration: the
 // Resolver reads the text again with all of sendmail's rewriting rules. It returns nil when there is nothing.
 func destinationOf(tokens []string) Destination {
-	tokens = stripPhrase(tokens)
 	if len(tokens) == 0 {
 		return nil
+	}
+	tokens = stripPhrase(tokens)
+	if len(tokens) == 0 || len(tokens) == 1 && tokens[0] == "@" {
+		return Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser} // <> and @ name nobody
 	}
 	if path, ok := includePath(tokens); ok {
 		return Include{path}

@@ -24,7 +24,8 @@ type parsed struct {
 	wait      bool  // err is temporary
 	silent    bool  // err is not reported to the submitter (a name server that does not answer)
 	steps     []Step
-	faults    []error // repaired, or too deep: reported, although the address may be used
+	repairs   []error // what had to be repaired in the text
+	tooDeep   []error // rewriting was cut short
 }
 
 // parser reads one address. It is a value on the stack; all state of the run is in the resolver's arguments.
@@ -42,7 +43,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			out.faults = append(out.faults, faultFail(fault).Err())
+			out.repairs = append(out.repairs, faultFail(fault).Err())
 		}
 		if len(tokens) == 0 {
 			return len(faults) > 0 && p.fail(faultFail(faults[0]).Err())
@@ -55,9 +56,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 
 // fail makes the address bad, or makes it wait when the verdict is temporary.
 func (p *parser) fail(err error) bool {
-	p.out.err = err
-	var e *Error
-	p.out.wait = Temporary(err) || errors.As(err, &e) && e.Code == 421
+	p.out.err, p.out.wait = err, Temporary(err)
 	if p.out.route.Mailer == "" {
 		p.out.route = Route{Mailer: MailerError}
 	}
@@ -67,7 +66,7 @@ func (p *parser) fail(err error) bool {
 // hold notes that some table could not tell. What is known so far is used, and the recipient waits.
 func (p *parser) hold(err error, silent bool) {
 	if p.out.err == nil {
-		p.out.err, p.out.wait, p.out.silent = err, true, silent
+		p.out.err, p.out.wait, p.out.silent = asTemporary(err), true, silent || !isVerdict(err)
 	}
 }
 
@@ -110,7 +109,7 @@ func (f focus) asText() []string {
 }
 
 func (p *parser) tooDeep(ruleset string) {
-	p.out.faults = append(p.out.faults, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
+	p.out.tooDeep = append(p.out.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
 		Text: "rewrite: excessive recursion (max " + strconv.Itoa(maxRewrite) + "), ruleset " + ruleset})
 }
 
@@ -270,7 +269,7 @@ func (p *parser) choose(f focus, level int) {
 		p.local(f.local)
 		return
 	}
-	if p.table(f) {
+	if p.table(f, level) {
 		return
 	}
 	p.smartHost(f)
@@ -333,7 +332,7 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			p.out.faults = append(p.out.faults, faultFail(fault).Err())
+			p.out.tooDeep = append(p.out.tooDeep, faultFail(fault).Err())
 		}
 		next = findFocus(tokens)
 	}
@@ -359,7 +358,7 @@ func (p *parser) resultOnce(text string, level int) {
 	}
 	if local {
 		p.local(f.local)
-	} else if !p.table(f) {
+	} else if !p.table(f, level) {
 		p.smartHost(f)
 	}
 }
@@ -383,7 +382,7 @@ func (p *parser) verdict(err error, triple Route) {
 }
 
 // table looks the domain up in the mailertable. It reports whether the table settled the address.
-func (p *parser) table(f focus) bool {
+func (p *parser) table(f focus, level int) bool {
 	if p.r.Router == nil {
 		return false
 	}
@@ -402,27 +401,37 @@ func (p *parser) table(f focus) bool {
 		p.verdict(err, d.Route)
 		return true
 	}
-	p.mailer(d.Route, f)
+	p.mailer(d.Route, f, level)
 	return true
 }
 
-// mailer sends f by a table's route. A route without user leaves the address as it is.
-func (p *parser) mailer(route Route, f focus) {
+// mailer sends f by a table's route. A route without user leaves the address as it is. A host that begins with > is
+// what sendmail makes of an empty one: it takes the address itself, and nothing is left for the user.
+func (p *parser) mailer(route Route, f focus, level int) {
 	if route.Mailer == MailerLocal {
+		if hasRouteOperator(f.local) {
+			p.rewrite(findFocus(f.local), level+2)
+			return
+		}
 		tokens, _, _ := lex.Scan(route.User, 0)
 		p.local(tokens)
 		p.out.triple.Host, p.out.route.Host = route.Host, route.Host
 		return
 	}
-	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
-	if route.User != "" {
-		user, _, found := strings.Cut(route.User, "@")
-		f.local = []string{user}
-		if found {
-			f.host, f.canonical = []string{route.User[len(user)+1:]}, false
+	if strings.HasPrefix(route.Host, ">") {
+		p.out.triple = Route{route.Mailer, route.Host, ""}
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+			p.out.route.User, p.out.addr = "", Address{}
 		}
-		p.out.triple.User = f.text(" ")
+		return
 	}
+	if route.User != "" {
+		user, domain, found := strings.Cut(route.User, "@")
+		if f.local = []string{user}; found {
+			f.host, f.canonical = []string{domain}, false
+		}
+	}
+	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
 	p.remote(Route{route.Mailer, route.Host, ""}, f)
 }
 
@@ -483,7 +492,7 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ToLower(route.Host)
+	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
 	domain := f.domain()
 	switch {
 	case f.form != hosted:

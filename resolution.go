@@ -164,7 +164,7 @@ func (w *walk) finish() *Resolution {
 	}
 	for _, n := range w.queue {
 		if n.state.dead() {
-			if n.made == 0 && n.twin == nil && !n.removed {
+			if n.made == 0 && !n.removed && !w.told(n) {
 				w.lost(n)
 			}
 			continue
@@ -172,12 +172,15 @@ func (w *walk) finish() *Resolution {
 		res.Leaves = append(res.Leaves, w.leaf(n))
 	}
 	for _, l := range w.loops {
-		if !l.ancestor.selfRef && !(l.ancestor.first.state == bad && l.ancestor.first.parent == nil) {
+		if !l.ancestor.selfRef && !w.told(l.elem) {
 			w.lost(l.elem)
 		}
 	}
 	return res
 }
+
+// told reports whether the sender hears of a failure of the recipient that n comes from.
+func (w *walk) told(n *node) bool { return n.first.state == bad }
 
 // lost adds a failure for a branch that sendmail would drop silently: nothing comes of n, while others live.
 func (w *walk) lost(n *node) {
@@ -252,6 +255,8 @@ func (n *node) controller(r *Resolver) Control {
 func (n *node) controlUser(r *Resolver) Control {
 	for ; n != nil; n = n.parent {
 		switch {
+		case n.account != nil:
+			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
 		case n.control != nil:
 			return *n.control
 		case n.alias:
@@ -260,8 +265,6 @@ func (n *node) controlUser(r *Resolver) Control {
 				name = n.step.Key
 			}
 			return Control{User: name, UID: r.DefaultUser.UID, GID: r.DefaultUser.GID}
-		case n.account != nil:
-			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
 		}
 	}
 	return Control{}
@@ -315,7 +318,11 @@ func (r Report) String() string {
 	if !errors.As(r.Err, &e) {
 		return s + r.Err.Error()
 	}
-	switch e.ReplyCode() {
+	code := e.Code
+	if code == 0 {
+		code = e.ReplyCode()
+	}
+	switch code {
 	case 250, 252, 450, 550, 553:
 		if r.Addr != "" {
 			s += r.Addr + "... "

@@ -95,13 +95,16 @@ func (w *walk) sendOne(text string) {
 		p := parser{r: w.r, ctx: w.ctx, out: &n.parsed}
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
+	for _, err := range n.repairs {
+		w.report(n, err)
+	}
 	w.begin(n)
 	w.recipient(n, 0)
 }
 
 // begin takes over what the address rules said.
 func (w *walk) begin(n *node) {
-	for _, err := range n.faults {
+	for _, err := range n.tooDeep {
 		w.report(n, err)
 	}
 	if n.err == nil {
@@ -181,8 +184,9 @@ func (w *walk) element(m *Member, parent *node) *node {
 	return e
 }
 
-// selfReference finds out whether e is its own ancestor, and then which address of the circle has a mailbox: mail stops
-// there instead of going round. It returns nil when there is no circle, or no mailbox on it.
+// selfReference finds out whether e is its own ancestor, and then which address on the way to it has a mailbox: mail
+// stops there instead of going round. The nearest one counts, even if it lies before the circle. It returns nil when
+// there is no circle, or no mailbox.
 func (w *walk) selfReference(e *node) *node {
 	top := e.parent
 	for top != nil && !w.same(e, top) {
@@ -199,9 +203,6 @@ func (w *walk) selfReference(e *node) *node {
 				}
 				return c
 			}
-		}
-		if c == top {
-			break
 		}
 	}
 	return nil
@@ -224,10 +225,10 @@ func (w *walk) same(a, b *node) bool {
 func (n *node) uid(r *Resolver) (int, bool) {
 	for ; n != nil; n = n.parent {
 		switch {
-		case n.control != nil:
-			return n.control.UID, true
 		case n.account != nil:
 			return n.account.UID, true
+		case n.control != nil:
+			return n.control.UID, true
 		case n.alias:
 			return r.DefaultUser.UID, true
 		}
@@ -591,9 +592,17 @@ func (w *walk) bad(n *node, err error) {
 	w.report(n, err)
 }
 
-// wait defers n. The reason goes to the log with the leaf.
+// wait defers n. A verdict is reported; other reasons go to the log with the leaf.
 func (w *walk) wait(n *node, err error) {
 	n.state, n.err = waiting, asTemporary(err)
+	if isVerdict(err) {
+		w.report(n, err)
+	}
+}
+
+func isVerdict(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }
 
 // failed fails or defers n by the kind of err.
@@ -608,8 +617,7 @@ func (w *walk) failed(n *node, err error) {
 
 // asTemporary makes a verdict of an error that has none.
 func asTemporary(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if isVerdict(err) {
 		return err
 	}
 	return &Error{Code: 451, Status: StatusSystem.AsTemporary(), Text: "Try again later", Err: err}

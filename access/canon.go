@@ -42,6 +42,10 @@ func (e *eval) canon(addr string) (canonAddr, *fault, error) {
 		if !namesHost(a.local) {
 			return a, nil, nil
 		}
+		if a.local == addr {
+			// "!user" and the like name no host after all. sendmail recurses until it gives up.
+			return a, &fault{"553 User address required", "5.1.3"}, nil
+		}
 		addr = a.local
 	}
 }

@@ -29,7 +29,7 @@ func (e Entry) Tag() (tag, rest string) {
 // File is a parsed access table. It is a mtakit.PositionTable whose keys are in lower case, so that New accepts it as
 // it is. A File is immutable once parsed and safe for concurrent use.
 type File struct {
-	text    []byte // the source, unchanged
+	text    string // the source, unchanged
 	entries []Entry
 	index   map[string]int // folded key -> first entry
 }
@@ -80,7 +80,7 @@ func (f *File) LookupPosition(_ context.Context, key string) (string, mtakit.Pos
 
 // WriteTo writes the table as it was read, byte for byte, comments and faulty lines included.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(f.text)
+	n, err := io.WriteString(w, f.text)
 	return int64(n), err
 }
 

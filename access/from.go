@@ -108,6 +108,14 @@ func (e *eval) sender() string {
 	if host, ok := strings.CutSuffix(fold(a.domain), ".uucp"); ok {
 		return a.domain[:len(host)] + "!" + a.local
 	}
+	if at := lastUnquoted(a.local, '%'); at > 0 {
+		// user%host@host with two names of our own: the first one is enough. sendmail: the end of ruleset final.
+		inner, err := e.p.isLocal(e.ctx, a.local[at+1:])
+		outer, err2 := e.p.isLocal(e.ctx, a.domain)
+		if inner && outer && err == nil && err2 == nil {
+			return a.local[:at] + "@" + a.local[at+1:]
+		}
+	}
 	return a.local + "@" + a.domain
 }
 

@@ -1,10 +1,10 @@
 package access
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/mtakit/mtakit"
 )
@@ -29,12 +29,14 @@ const maxLine = 1022
 // *mtakit.SyntaxError for every bad line; name only appears in positions. An error of r itself ends the parse and is
 // returned with what was read before.
 func Parse(r io.Reader, name string) (*File, error) {
-	text, err := io.ReadAll(r)
+	var src strings.Builder
+	_, err := io.Copy(&src, r)
+	text := src.String()
 	f := &File{text: text}
 	errs := []error{err}
 	for lineno := 1; len(text) > 0; lineno++ {
-		var line []byte
-		line, text, _ = bytes.Cut(text, []byte("\n"))
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
 		key, value, ok, err := parseLine(line)
 		pos := mtakit.Position{File: name, Line: lineno, Col: 1}
 		if ok {
@@ -50,7 +52,7 @@ func Parse(r io.Reader, name string) (*File, error) {
 }
 
 // parseLine splits one line, given without its newline. ok is false for comments and empty lines.
-func parseLine(line []byte) (key, value string, ok bool, err error) {
+func parseLine(line string) (key, value string, ok bool, err error) {
 	switch {
 	case len(line) == 0 || line[0] == '#':
 		return "", "", false, nil
@@ -59,9 +61,9 @@ func parseLine(line []byte) (key, value string, ok bool, err error) {
 	case isSpace(line[0]):
 		return "", "", false, ErrLeadingSpace
 	}
-	n := bytes.IndexFunc(line, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
-	if n < 0 {
-		return "", "", false, fmt.Errorf("%w for key %q", ErrNoValue, line)
+	n := 0
+	for n < len(line) && !isSpace(line[n]) {
+		n++
 	}
 	v := n
 	for v < len(line) && isSpace(line[v]) {
@@ -70,7 +72,7 @@ func parseLine(line []byte) (key, value string, ok bool, err error) {
 	if v == len(line) {
 		return "", "", false, fmt.Errorf("%w for key %q", ErrNoValue, line[:n])
 	}
-	return string(line[:n]), string(line[v:]), true, nil
+	return line[:n], line[v:], true, nil
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }

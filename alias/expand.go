@@ -35,25 +35,33 @@ func New(table mtakit.Table, opts Options) *Map {
 // Expand implements mtakit.Expander for a local recipient; the domain of addr is not looked at. The keys are
 // user+detail, user+* and user, in this order, the latter two only when there is a plus; a name with a backslash is
 // never looked up. After that owner-KEY is looked up, which gives Expansion.Owner. A value without any member is
-// found all the same, and empty.
+// found all the same, and empty. The local part may also be given as the local mailer gets it, in quotes.
 func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansion, ok bool, err error) {
-	x.Step = mtakit.Step{Stage: "aliases", Input: addr.String()}
-	if addr.Local == "" || strings.Contains(addr.Local, `\`) {
+	if addr.Local == "" || strings.IndexByte(addr.Local, '\\') >= 0 {
 		return x, false, nil
 	}
+	tracing := mtakit.Tracing(ctx)
+	if tracing {
+		x.Step = mtakit.Step{Stage: "aliases", Input: addr.String()}
+	}
 	user := m.fold(keyOf(addr.Local))
+	plus := -1
+	if !m.opts.PreserveDetail {
+		plus = strings.IndexByte(user[1:], '+') + 1
+	}
 	key := user
 	for n := range 3 {
-		if n > 0 {
-			plus := strings.IndexByte(user[1:], '+') + 1
-			if plus == 0 || m.opts.PreserveDetail {
-				return x, false, nil
-			}
-			if key = user[:plus]; n == 1 {
-				key += "+*"
-			}
+		switch {
+		case n > 0 && plus <= 0:
+			return x, false, nil
+		case n == 1:
+			key = user[:plus] + "+*"
+		case n == 2:
+			key = user[:plus]
 		}
-		x.Step.Tried = append(x.Step.Tried, key)
+		if tracing {
+			x.Step.Tried = append(x.Step.Tried, key)
+		}
 		value, pos, ok, err := m.lookup(ctx, key)
 		if err != nil {
 			return mtakit.Expansion{}, false, fmt.Errorf("aliases: %s: %w", key, err)
@@ -61,7 +69,8 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 		if !ok {
 			continue
 		}
-		x.Step.Key, x.Step.Value, x.Step.Pos = key, value, pos
+		step := &x.Step
+		step.Stage, step.Input, step.Key, step.Value, step.Pos = "aliases", addr.Local, key, value, pos
 		x.To = mtakit.ParseList(value, pos)
 		x.Owner, err = m.owner(ctx, key)
 		return x, err == nil, err

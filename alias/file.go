@@ -152,6 +152,11 @@ func (f *File) add(l line, key string) {
 		}
 		f.odd[uint32(l.start)] = key
 	}
+	f.insert(l, key)
+}
+
+// insert enters the entry on line l in the index.
+func (f *File) insert(l line, key string) {
 	i, tag := f.index.place(hash(key))
 	for f.index.slots[i] != 0 {
 		if at := f.index.slots[i] - 1; f.index.tags[i] == tag && f.hasKey(at, key) {

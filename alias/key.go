@@ -345,13 +345,18 @@ func dequote(s string) string {
 	return string(b)
 }
 
-// keyOf returns the key under which a decoded local part is found.
+// keyOf returns the key under which a local part is found, decoded or in quotes.
 func keyOf(local string) string {
-	if !strings.ContainsAny(local, " \"\\()<>") {
-		return local
+	if local[0] == '"' {
+		return dequote(local)
 	}
-	quoted := `"` + quoteReplacer.Replace(local) + `"`
-	return dequote(quoted)
+	for i := 0; i < len(local); i++ {
+		switch local[i] {
+		case ' ', '"', '(', ')', '<', '>':
+			return dequote(`"` + quoteReplacer.Replace(local) + `"`)
+		}
+	}
+	return local
 }
 
 var quoteReplacer = strings.NewReplacer(`"`, `\"`, `\`, `\\`)

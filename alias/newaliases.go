@@ -67,6 +67,7 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 		UnsafeDir:     true, // said, but tolerated for the source
 		NoExecute:     true,
 		OwnerBits:     true,
+		MissingFirst:  true,
 	}
 	file, err := root.Open(src.File, id, rules)
 	if safefile.Absent(err) && src.Optional {

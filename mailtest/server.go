@@ -25,6 +25,7 @@ type Server struct {
 	TLSConfig   *tls.Config
 	CA          *CA      // issues the certificate when there is no TLSConfig; nil means DefaultCA
 	Network     *Network // listen on this in-memory network; nil means loopback TCP
+	Listen      string   // where on Network; "" means a new address
 
 	// Extensions is what EHLO announces, in order. Nil means PIPELINING, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, DSN,
 	// CHUNKING and SIZE; an empty list none. STARTTLS and AUTH are added by themselves.
@@ -116,7 +117,7 @@ func (s *Server) Start() {
 	var err error
 	switch {
 	case s.Network != nil:
-		s.listener, err = s.Network.Listen("")
+		s.listener, err = s.Network.Listen(s.Listen)
 	case s.Unix:
 		var dir string
 		if dir, err = os.MkdirTemp("", "mt"); err == nil { // short: socket paths have at most 104 bytes

@@ -262,6 +262,7 @@ func (c *session) doSTARTTLS(line string) error {
 
 func (c *session) startTLS() error {
 	if c.s.BadTLS {
+		c.nc.Read(make([]byte, 1024)) // the client's hello
 		io.WriteString(c.nc, "this is no TLS record\r\n")
 		return errEnd
 	}
@@ -404,11 +405,14 @@ func (c *session) greeted(to string) bool {
 }
 
 func (c *session) data(line string) error {
+	normal := "354 Go ahead"
 	if c.m == nil || len(c.m.Rcpts) == 0 {
-		c.m = nil
-		return c.say("503 5.5.1 Need RCPT first")
+		normal = "503 5.5.1 Need RCPT first"
+		if c.m == nil {
+			c.m = &Message{}
+		}
 	}
-	class, err := c.reply(OnData, line, "", "354 Go ahead")
+	class, err := c.reply(OnData, line, "", normal)
 	if err != nil {
 		return err
 	}
@@ -421,6 +425,10 @@ func (c *session) data(line string) error {
 	}
 	if err := c.readBody(); err != nil {
 		return err
+	}
+	if len(c.m.Rcpts) == 0 { // a script let DATA through
+		c.m = nil
+		return c.say("554 5.5.1 No valid recipients")
 	}
 	return c.done()
 }

@@ -684,6 +684,48 @@ func notifyParam(n mtakit.Notify) string {
 	return " NOTIFY=" + strings.Join(words, ",")
 }
 
-func hostStatusVector(t *testing.T, fsys fs.FS, dir string) []error {
-	return nil
+// hostStatusVector reads host status files, writes them again, and compares the listings. The clock of the listings is
+// that of the youngest file, or a little later.
+func hostStatusVector(t *testing.T, fsys fs.FS, dir string) (errs []error) {
+	root := unpack(t, fsys, dir+"/tree")
+	d := HostStatusDir{Path: root}
+	var newest time.Time
+	all := make(map[string]HostStatus)
+	errs = append(errs, d.All(func(s HostStatus) {
+		all[s.Host] = s
+		if s.Used.After(newest) {
+			newest = s.Used
+		}
+	}))
+	copied := HostStatusDir{Path: t.TempDir()}
+	for host, s := range all {
+		errs = append(errs, copied.Write(s))
+		a, _ := d.file(host)
+		b, _ := copied.file(host)
+		want, err1 := os.ReadFile(a)
+		got, err2 := os.ReadFile(b)
+		if !bytes.Equal(got, want) || err1 != nil || err2 != nil {
+			errs = append(errs, fmt.Errorf("%s: wrote %q, want %q", host, got, want))
+		}
+	}
+	for file, verbose := range map[string]bool{"hoststat.txt": false, "hoststat-v.txt": true} {
+		text, err := fs.ReadFile(fsys, dir+"/"+file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		want := slices.Sorted(strings.Lines(string(text)))
+		var last string
+		ok := false
+		for later := time.Duration(0); later < 10*time.Second && !ok; later += time.Second {
+			var b strings.Builder
+			errs = append(errs, d.Print(&b, verbose, newest.Add(later)))
+			last = b.String()
+			ok = slices.Equal(slices.Sorted(strings.Lines(last)), want)
+		}
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: got:\n%s\nwant:\n%s", file, last, text))
+		}
+	}
+	return errs
 }

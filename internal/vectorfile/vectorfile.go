@@ -198,7 +198,8 @@ func Put(root string, f File) error {
 func Set(root string, d Dir) error {
 	name := filepath.Join(root, d.Path)
 	if d.Owner.Set || d.Group.Set {
-		if err := os.Chown(name, d.Owner.or(-1), d.Group.or(-1)); err != nil {
+		uid := d.Owner.or(-1)
+		if err := os.Chown(name, uid, d.Group.or(uid)); err != nil {
 			return err
 		}
 	}

@@ -270,6 +270,7 @@ func (d *delivery) session(ctx context.Context, c *conn) (alive bool) {
 		d.pending, deferred = t.undecided(d.pending[n:], deferred)
 	}
 	d.pending = append(d.pending, deferred...)
+	first := len(d.tried) == 0
 	if d.tried == nil {
 		d.tried = make(map[string]struct{}, 1)
 	}
@@ -277,7 +278,7 @@ func (d *delivery) session(ctx context.Context, c *conn) (alive bool) {
 	switch ended := !stop(); {
 	case ended:
 		c.close()
-	case c.reusable():
+	case first && c.reusable(): // not one that only got what a better server put off
 		d.m.pool.put(d.a.Host, c)
 	default:
 		c.quit()

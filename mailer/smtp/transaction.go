@@ -17,7 +17,7 @@ type transaction struct {
 	reused bool
 
 	state []rcptState
-	stale bool // a reused session turned out to be dead before anything happened: not the message's fault
+	stale bool // a reused session turned out to be over before anything happened: not the message's fault
 }
 
 // rcptState is where a recipient of the transaction stands.
@@ -226,6 +226,8 @@ func (t *transaction) readRset() error {
 func (t *transaction) readMail() error {
 	rep, err := t.read(2)
 	if err != nil {
+		// Servers that limit the messages of a session say so now. A new one gives the message its chance.
+		t.stale = t.reused && !t.c.canceled.Load()
 		return err
 	}
 	switch rep.code / 100 {

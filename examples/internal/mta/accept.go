@@ -1,0 +1,208 @@
+package mta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/queue"
+)
+
+// submission is a message with its recipients resolved, ready to be taken responsibility for.
+type submission struct {
+	from     mtakit.Address
+	fromText string // as the queue keeps it: "<ann@example.org>", or bare from the command line
+	rcpts    []submittedRcpt
+
+	header   []byte // without trace fields of ours
+	body     func() io.Reader
+	memory   []byte // the body, if inMemory
+	inMemory bool
+	bodySize int64
+	eightBit bool
+
+	bodyType, ret, envID, auth string
+	utf8                       bool
+	hold                       string
+	response                   bool // a report: failures go to the postmaster
+	queueOnly                  bool // queue even local mail, and leave the first attempt to a queue run
+
+	helo, client, proto, daemon string
+}
+
+// submittedRcpt is one recipient of a submission.
+type submittedRcpt struct {
+	text     string // as the client gave it, with angle brackets
+	notify   mtakit.Notify
+	original string // ORCPT
+	res      *mtakit.Resolution
+}
+
+// accept takes responsibility for a message: when it returns nil, every recipient has the message in its mailbox,
+// synced, or has a place in the queue, synced. An error means that nobody has it, and is the reply to the client.
+//
+// In interactive mode local mailboxes are written at once, since a message that is safe in its mailbox needs no
+// second copy in the queue. The queue comes first nevertheless: a full disk is then found out before anything was
+// delivered, and the client's next try makes no duplicates.
+func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
+	now := time.Now()
+	msg := &message{id: queue.NewID(), from: sub.from, arrived: now, sub: sub}
+	tr := trace{helo: sub.helo, client: sub.client, proto: sub.proto, id: string(msg.id), when: now}
+	if len(sub.rcpts) == 1 {
+		tr.rcpt = sub.rcpts[0].text
+	}
+	header := tr.append(make([]byte, 0, 512+len(sub.header)), m.cfg.Hostname)
+	header = append(header, sub.header...)
+	msg.content = newContent(header, sub.memory, sub.inMemory, sub.body, sub.bodySize)
+	class := queue.Class(headerValue(sub.header, "Precedence"))
+	msg.priority = queue.Priority(msg.content.size, class, len(sub.rcpts))
+
+	targets := targetsOf(sub)
+	direct, queued, failed := m.plan(sub, targets)
+	var claims []queue.Claim
+	if len(queued) > 0 {
+		var err error
+		if claims, err = m.enqueue(ctx, msg, sub, header, queued); err != nil {
+			return "", m.storeVerdict(err)
+		}
+	}
+	m.observeAccept(msg, sub, class)
+	m.deliver(ctx, msg, direct)
+
+	var late []*target // mailboxes that were locked, full disks and the like
+	delivered := false
+	for _, t := range direct {
+		switch {
+		case !t.settled:
+			late = append(late, t)
+		case t.result.Err != nil:
+			failed = append(failed, t)
+		default:
+			delivered = true
+		}
+	}
+	if len(late) > 0 {
+		more, err := m.enqueueLate(ctx, msg, sub, header, late)
+		if err != nil {
+			if !delivered {
+				m.takeBack(ctx, claims)
+				return "", m.storeVerdict(errors.Join(late[0].result.Err, err))
+			}
+			// Some have it: refusing now would give them a second copy, so the others are refused in a report.
+			for _, t := range late {
+				t.result.Err = &mtakit.Error{Status: mtakit.StatusSystem, Text: "cannot be delivered or queued", Err: err}
+			}
+			failed, more = append(failed, late...), nil
+		}
+		claims = append(claims, more...)
+	}
+	if !delivered && len(claims) == 0 && len(failed) > 0 {
+		return "", failed[0].result.Err // nobody has it: the client is told, and no report is needed
+	}
+	m.handOver(claims)
+	m.reportDirect(ctx, msg, failed)
+	if len(claims) == 0 {
+		m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(msg.id)})
+	}
+	return msg.id, nil
+}
+
+// plan says what happens to each target first. failed ones are branches that resolution found bad.
+func (m *MTA) plan(sub *submission, targets []*target) (direct, queued, failed []*target) {
+	for _, t := range targets {
+		switch {
+		case t.settled:
+			failed = append(failed, t)
+		case sub.hold == "" && m.cfg.SuperSafe == "interactive" && t.result.Err == nil && !sub.queueOnly && isMailbox(t.Route):
+			direct = append(direct, t)
+		default:
+			queued = append(queued, t)
+		}
+	}
+	return direct, queued, failed
+}
+
+// isMailbox reports whether delivery to route is a synced write to a file of ours. Programs are not: they may take long,
+// and running one twice may matter.
+func isMailbox(route mtakit.Route) bool {
+	return route.Mailer == mtakit.MailerLocal || route.Mailer == mtakit.MailerFile
+}
+
+// enqueue makes the queue entries for targets, one unit per destination and envelope sender, and keeps hold of them.
+func (m *MTA) enqueue(ctx context.Context, msg *message, sub *submission, header []byte, targets []*target) ([]queue.Claim, error) {
+	env := m.envelope(msg, sub, header)
+	index := map[[2]string]int{}
+	for _, t := range targets {
+		k := [2]string{destKey(t), t.Sender}
+		i, ok := index[k]
+		if !ok {
+			i = len(env.Units)
+			index[k] = i
+			env.Units = append(env.Units, queue.UnitSpec{Dest: k[0], Sender: t.Sender})
+		}
+		env.Units[i].Rcpts = append(env.Units[i].Rcpts, t.rcpt)
+	}
+	draft, err := m.queue.Create(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(draft, sub.body()); err != nil {
+		return nil, errors.Join(err, draft.Abort())
+	}
+	claims, err := draft.CommitClaimed(ctx)
+	if err != nil {
+		return nil, errors.Join(err, draft.Abort())
+	}
+	return claims, nil
+}
+
+// enqueueLate queues targets whose direct delivery failed for now.
+func (m *MTA) enqueueLate(ctx context.Context, msg *message, sub *submission, header []byte, late []*target) ([]queue.Claim, error) {
+	second := *msg
+	second.id = queue.NewID() // the first id may stand in the queue already
+	return m.enqueue(ctx, &second, sub, header, late)
+}
+
+// takeBack removes queue entries that nobody has tried yet, because the client is about to be refused.
+func (m *MTA) takeBack(ctx context.Context, claims []queue.Claim) {
+	for _, c := range claims {
+		if err := c.Complete(ctx); err != nil {
+			m.problem(string(c.Unit().ID), fmt.Errorf("removing a refused message: %w", err))
+		}
+	}
+}
+
+// envelope is what the queue keeps of a submission.
+func (m *MTA) envelope(msg *message, sub *submission, header []byte) *queue.Envelope {
+	env := &queue.Envelope{
+		ID: msg.id, Sender: sub.fromText, Header: header, Created: msg.arrived, Priority: msg.priority,
+		BodyType: sub.bodyType, EnvID: sub.envID, Auth: sub.auth, SMTPUTF8: sub.utf8, Quarantine: sub.hold,
+		Macros: []queue.Macro{{Name: "r", Value: sub.proto}, {Name: "s", Value: sub.helo}, {Name: "_", Value: sub.client}},
+	}
+	if sub.eightBit {
+		env.Flags |= queue.Flag8Bit
+	}
+	if sub.response {
+		env.Flags |= queue.FlagResponse
+	}
+	switch sub.ret {
+	case "FULL":
+		env.Flags |= queue.FlagRet
+	case "HDRS":
+		env.Flags |= queue.FlagRet | queue.FlagNoBody
+	}
+	return env
+}
+
+// storeVerdict turns a failure of the queue into the reply that the client deserves.
+func (m *MTA) storeVerdict(err error) error {
+	e := &mtakit.Error{Code: 451, Status: mtakit.Status(4_003_000), Text: "Cannot store the message; try again later", Err: err}
+	if errors.Is(err, queue.ErrFull) || noSpace(err) {
+		e = &mtakit.Error{Code: 452, Status: mtakit.StatusSystemFull, Text: "Insufficient disk space; try again later", Err: err}
+	}
+	m.problem("", err)
+	return e
+}

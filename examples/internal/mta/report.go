@@ -1,0 +1,124 @@
+package mta
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/dsn"
+	"github.com/mtakit/mtakit/queue"
+)
+
+// reportQueued tells a sender what became of a queued message. It returns nil when the report is safe: only then does
+// the queue forget the recipients.
+func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
+	u := r.Claim.Unit()
+	o := &dsn.Original{
+		From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
+		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open,
+	}
+	var rcpts []dsn.Recipient
+	for _, rr := range r.Rcpts {
+		rcpts = append(rcpts, reportRcpt(rr, r.Expires))
+	}
+	return m.sendReport(ctx, string(u.ID), o, rcpts, r.Text)
+}
+
+// reportDirect tells the sender of a message that is being accepted about recipients that failed beside others that
+// did not.
+func (m *MTA) reportDirect(ctx context.Context, msg *message, failed []*target) {
+	byOwner := map[string][]dsn.Recipient{} // failures of a list are its owner's business
+	for _, t := range failed {
+		if t.rcpt.Flags&queue.RcptFailure == 0 && !msg.sub.response {
+			continue
+		}
+		rr := queue.ReportRcpt{Recipient: t.rcpt, Action: queue.ActionFailed, Target: t.Target, Result: t.result, Attempt: msg.arrived}
+		byOwner[t.Sender] = append(byOwner[t.Sender], reportRcpt(rr, time.Time{}))
+	}
+	for owner, rcpts := range byOwner {
+		o := &dsn.Original{
+			From: msg.from, EnvID: msg.sub.envID, Ret: msg.sub.ret, Client: msg.sub.client, Arrived: msg.arrived,
+			SMTPUTF8: msg.sub.utf8, BodyType: msg.sub.bodyType, Size: msg.content.size, Open: msg.content.Open,
+		}
+		if owner != "" {
+			o.From = senderAddress(owner)
+		}
+		if err := m.sendReport(ctx, string(msg.id), o, rcpts, ""); err != nil {
+			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told of a failure: %w", err))
+		}
+	}
+}
+
+func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
+	r := dsn.Recipient{
+		Original: rr.Original, Final: dsn.TypedAddress(rr.Target.Addr), Action: dsn.ParseAction(string(rr.Action)),
+		Status: statusOf(rr.Result.Err), Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify(),
+	}
+	if typ, addr, ok := strings.Cut(rr.Recipient.Final, ";"); ok { // what the client named, when an alias led on
+		r.Final = strings.ToLower(typ) + ";" + strings.TrimSpace(addr)
+	}
+	if rr.Result.Err != nil {
+		r.Reason = textOf(rr.Result.Err)
+	}
+	if rr.Result.Relay != "" {
+		host, _, _ := strings.Cut(rr.Result.Relay, " ")
+		r.RemoteMTA = strings.TrimSuffix(host, ".")
+	}
+	if r.Action == dsn.Delayed {
+		r.RetryUntil = expires
+	}
+	return r
+}
+
+// sendReport makes the report and takes responsibility for it, as for any message. Without anybody to tell, what
+// failed is at an end; the log has it.
+func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts []dsn.Recipient, text string) error {
+	postmaster := mtakit.Address{Local: "postmaster", Domain: m.cfg.Hostname}
+	msg := dsn.New(o, rcpts, dsn.Options{Host: m.cfg.Hostname, ID: string(queue.NewID()), Text: text, Postmaster: postmaster})
+	if msg == nil {
+		return nil
+	}
+	var header, body bytes.Buffer
+	if err := msg.WriteHeader(ctx, &header); err != nil {
+		return err
+	}
+	if err := msg.WriteBody(ctx, &body); err != nil {
+		return err
+	}
+	bodyType, err := msg.BodyType(ctx)
+	if err != nil {
+		return err
+	}
+	res, err := m.resolver.Resolve(ctx, mtakit.Address{}, msg.To)
+	if err != nil {
+		return err
+	}
+	sub := &submission{
+		fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
+		body:     func() io.Reader { return bytes.NewReader(body.Bytes()) },
+		bodyType: bodyType, eightBit: bodyType == "8BITMIME", utf8: o.SMTPUTF8, response: true, client: "localhost",
+		rcpts: []submittedRcpt{{text: msg.To.Path(), res: res}},
+	}
+	reportID, err := m.accept(ctx, sub)
+	var v *mtakit.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &v) && !v.Temporary() && !o.From.IsNull():
+		// The sender's own address is bad: it becomes the postmaster's business.
+		null := *o
+		null.From = mtakit.Address{}
+		return m.sendReport(ctx, id, &null, rcpts, text)
+	case errors.As(err, &v) && !v.Temporary():
+		m.observe(mtakit.Event{Kind: mtakit.EventProblem, ID: id, Text: "Losing report: neither the sender nor the postmaster can be told: " + v.Text})
+		return nil
+	default:
+		return err
+	}
+	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), Text: msg.Kind(), Stat: msg.Summary()})
+	return nil
+}

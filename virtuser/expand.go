@@ -1,0 +1,166 @@
+package virtuser
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
+	"github.com/mtakit/mtakit/internal/maptext"
+)
+
+// Map is the meaning of a virtusertable over any table of keys: an mtakit.Expander that gives exactly one member for
+// each address it knows. It is safe for concurrent use if its table is.
+type Map struct {
+	table mtakit.Table
+	pos   mtakit.PositionTable // the same, if it knows positions
+}
+
+// New gives a table its meaning. The keys of the table are in lower case.
+func New(table mtakit.Table) *Map {
+	m := &Map{table: table}
+	m.pos, _ = table.(mtakit.PositionTable)
+	return m
+}
+
+// try is one key with the parts of the address that the value may use.
+type try struct {
+	key  string
+	args [3]string // %1, %2, %3
+}
+
+// Expand looks addr up under the keys that the package comment lists and returns the first value found, expanded. A
+// value error:… gives a Fail. The member's Text is the expanded value; the Resolver reads it as an address again.
+func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansion, ok bool, err error) {
+	if addr.Domain == "" || addr.Local == "" {
+		return x, false, nil
+	}
+	var room [7]try
+	tries := keys(room[:0], addr)
+	for i, t := range tries {
+		value, pos, ok, err := m.lookup(ctx, t.key)
+		if err != nil {
+			return mtakit.Expansion{}, false, err
+		}
+		// sendmail's rules mark a failed look-up by these two, and cannot tell them from a value: after @ they go on
+		// to the next key, after ! they stop.
+		value = strings.TrimRight(value, " \t\r")
+		if !ok || value == "" || value == "@" {
+			continue
+		}
+		if value == "!" {
+			tries = tries[:i+1]
+			break
+		}
+		text := maptext.Expand(value, t.key, t.args[0], t.args[1], t.args[2])
+		x.To = []mtakit.Member{{To: meaning(text, addr), Text: text, Pos: pos}}
+		x.Step = step(addr, tries[:i+1])
+		x.Step.Key, x.Step.Value, x.Step.Pos = t.key, value, pos
+		return x, true, nil
+	}
+	if mtakit.Tracing(ctx) {
+		x.Step = step(addr, tries)
+	}
+	return x, false, nil
+}
+
+func step(addr mtakit.Address, tries []try) mtakit.Step {
+	s := mtakit.Step{Stage: "virtusertable", Input: addr.String(), Tried: make([]string, len(tries))}
+	for i, t := range tries {
+		s.Tried[i] = t.key
+	}
+	return s
+}
+
+func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, bool, error) {
+	key = maptext.Key(key)
+	if m.pos != nil {
+		return m.pos.LookupPosition(ctx, key)
+	}
+	value, ok, err := m.table.Lookup(ctx, key)
+	return value, mtakit.Position{}, ok, err
+}
+
+// keys lists the keys for addr in the order in which they are tried.
+func keys(tries []try, addr mtakit.Address) []try {
+	local, domain := localText(addr.Local), "@"+addr.Domain
+	tries = append(tries, try{local + domain, [3]string{local}})
+	user, detail, ok := cutDetail(local)
+	if !ok {
+		return append(tries, try{domain, [3]string{local}})
+	}
+	args := [3]string{user, detail, "+" + detail}
+	if detail != "" {
+		tries = append(tries, try{user + "++" + domain, args})
+	}
+	tries = append(tries, try{user + "+*" + domain, args}, try{user + domain, args})
+	if detail != "" {
+		tries = append(tries, try{"++" + domain, args})
+	}
+	return append(tries, try{"+*" + domain, args}, try{domain, args})
+}
+
+// localText writes a decoded local part as the address rules do: in quotes only if it has characters that they would
+// take apart.
+func localText(local string) string {
+	if !strings.ContainsAny(local, " \t\r\n()<>,;\"") {
+		return local
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
+}
+
+// cutDetail splits user+detail at the first plus sign that is not the first character. Quotes protect.
+func cutDetail(local string) (user, detail string, ok bool) {
+	if local[0] == '"' {
+		return "", "", false
+	}
+	i := strings.IndexByte(local[1:], '+')
+	if i < 0 {
+		return "", "", false
+	}
+	return local[:i+1], local[i+2:], true
+}
+
+// meaning reads an expanded value.
+func meaning(text string, addr mtakit.Address) mtakit.Destination {
+	tokens, _, faults := lex.Scan(text, 0)
+	if len(tokens) > 1 && strings.EqualFold(tokens[0], "error") && tokens[1] == ":" {
+		return failure(tokens, addr)
+	}
+	if len(faults) == 0 {
+		if d, err := mtakit.ParseDestination(text); err == nil {
+			return d
+		}
+	}
+	return mtakit.Mailbox{Addr: mtakit.Address{Local: text}}
+}
+
+// failure reads error:D.S.N:text and error:word text. The rules that sendmail has for this do not stop at the end of the
+// value when there is no text: what follows in the rewriting workspace, the address itself, is then the text.
+func failure(tokens []string, addr mtakit.Address) mtakit.Destination {
+	local, _, _ := lex.Scan(localText(addr.Local), 0)
+	host, _, _ := lex.Scan(addr.Domain, 0)
+	t := append(tokens[2:len(tokens):len(tokens)], ">")
+	t = append(append(t, local...), "<", "@")
+	t = append(append(t, host...), ".", ">")
+
+	if len(t) > 7 && t[1] == "." && t[3] == "." && t[5] == ":" {
+		if text, ok := untilAngle(t[6:]); ok {
+			return mtakit.NewFail(t[0]+"."+t[2]+"."+t[4], text)
+		}
+	}
+	if text, ok := untilAngle(t[1:]); ok {
+		return mtakit.NewFail(strings.Trim(t[0], `"`), text)
+	}
+	return mtakit.Mailbox{Addr: mtakit.Address{Local: lex.Join(tokens, " ")}}
+}
+
+// untilAngle returns the text before the next closing bracket, at least one token of it.
+func untilAngle(t []string) (string, bool) {
+	for i := 1; i < len(t); i++ {
+		if t[i] == ">" {
+			return lex.Join(t[:i], " "), true
+		}
+	}
+	return "", false
+}
