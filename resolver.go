@@ -30,7 +30,10 @@ type Resolver struct {
 	// nobody knows. Nil is FEATURE(nocanonify): names with a dot are taken as they are.
 	Canonify func(ctx context.Context, host string) (name string, ok bool, err error)
 
-	SmartHost  Route // where mail for other hosts goes when the Router has no answer; zero: to the domain itself
+	// SmartHost is where mail for other hosts goes when the Router has no answer. Zero: to the domain itself. Without a
+	// mailer it is relay, and esmtp for address literals.
+	SmartHost Route
+
 	UserRelay  Route // LUSER_RELAY: where mail for unknown local names goes; a local User gets them all
 	MailHub    Route // MAIL_HUB: where mail for every local name without alias goes
 	LocalRelay Route // LOCAL_RELAY: as MailHub, when there is none
