@@ -70,7 +70,7 @@ func detailOf(host string) string {
 // relayFor chooses the relay for a local user.
 func (r *Resolver) relayFor(ctx context.Context, user string) (relay Route, verdict *Error, err error) {
 	if r.UserRelay != (Route{}) || r.UserRelayError != nil {
-		_, ok, err := r.account(ctx, user)
+		_, ok, err := r.account(ctx, loginName(user))
 		if err != nil {
 			return Route{}, nil, err
 		}

@@ -56,6 +56,8 @@ type Report struct {
 	Addr  string   // as written
 	Where Position // line of the list file being read
 	Err   error
+
+	plain bool // sendmail sets no exit status for it
 }
 
 // Steps tells how the leaf was found, first the recipient, last the leaf: which tables were asked, which keys were
@@ -336,24 +338,23 @@ func (r Report) String() string {
 	return s + strings.TrimRight(e.Text, "\r\n")
 }
 
-// ExitStatus returns what sendmail exits with after these reports: the first verdict that has a status of its own, 64
-// for others, 0 when all is well. Deferred recipients are well.
+// ExitStatus returns what sendmail exits with after these reports: the status of the first permanent verdict that has one,
+// 0 when there are only temporary ones, 64 when there are others, 0 when all is well.
 func (r *Resolution) ExitStatus() int {
-	status := 0
+	held := false
 	for _, report := range r.Reports {
 		var e *Error
-		if !errors.As(report.Err, &e) || e.Temporary() && e.Exit == 0 {
+		if report.plain || !errors.As(report.Err, &e) || e.Exit == exitUsage && e.Status.Class() == ClassSuccess {
 			continue
 		}
-		switch s := e.ExitStatus(); {
-		case s == exitTempFail:
-		case s == exitUsage:
-			if status == 0 {
-				status = s
-			}
-		case status == 0 || status == exitUsage:
-			status = s
+		status := e.ExitStatus()
+		if status != exitTempFail {
+			return status
 		}
+		held = true
 	}
-	return status
+	if len(r.Reports) > 0 && !held {
+		return exitUsage
+	}
+	return 0
 }
