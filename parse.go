@@ -329,6 +329,12 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		return true
 	}
 	next, ok := plainFocus(text)
+	if strings.TrimSpace(text) == "" && local {
+		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
+		p.local(f.local)
+		p.out.triple.User = "<>" + p.out.triple.User
+		return true
+	}
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {

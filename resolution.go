@@ -173,6 +173,9 @@ func (w *walk) finish() *Resolution {
 		}
 		res.Leaves = append(res.Leaves, w.leaf(n))
 	}
+	if w.mode == modeExpand {
+		w.checkOwners()
+	}
 	for _, n := range w.cut {
 		if n.parent == nil || n.parent.state != bad { // else the parent's leaf says it
 			res.Leaves = append(res.Leaves, w.leaf(n))
@@ -184,6 +187,26 @@ func (w *walk) finish() *Resolution {
 		}
 	}
 	return res
+}
+
+// checkOwners reports what is wrong with the addresses that take over as envelope senders.
+func (w *walk) checkOwners() {
+	var seen map[string]bool
+	for i := range w.res.Leaves {
+		l := &w.res.Leaves[i]
+		if l.Owner == "" || seen[l.Owner] || l.Err != nil && !Temporary(l.Err) {
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]bool)
+		}
+		seen[l.Owner] = true
+		owner := &node{text: l.Owner}
+		owner.first = owner
+		if w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+			w.begin(owner)
+		}
+	}
 }
 
 // told reports whether the sender hears of a failure of the recipient that n comes from.
