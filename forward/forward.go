@@ -165,7 +165,7 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 			return x, true, nil
 		case safefile.Absent(err):
 		case safefile.Refused(err) || errors.Is(err, listfile.ErrTooBig):
-			if !f.silent(err, name, id) {
+			if !f.silent(err, name) {
 				x.Warnings = append(x.Warnings, fmt.Errorf("forward: %s: %w", name, reason{err}))
 			}
 		case transient == nil:
@@ -180,14 +180,14 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 
 // silent reports whether an administrator does not want to hear of this refusal: the directories are unsafe, but there
 // is no file in them.
-func (f *Forward) silent(err error, name string, id safefile.Identity) bool {
+func (f *Forward) silent(err error, name string) bool {
 	if !f.opts.DontBlame.Has(mtakit.DontBlameDontWarnForwardFileInUnsafeDirPath) ||
 		!errors.Is(err, safefile.WorldWritableDir) && !errors.Is(err, safefile.GroupWritableDir) {
 		return false
 	}
 	rules := f.rules
 	rules.UnsafeDir, rules.Linked = true, true
-	file, err := f.root.Open(name, id, rules)
+	file, err := f.root.Open(name, safefile.Identity{}, rules) // as root, who sees everything
 	if err == nil {
 		file.Close()
 	}

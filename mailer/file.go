@@ -64,7 +64,7 @@ func permanentFileError(err error) bool {
 }
 
 func (m *File) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipient) error {
-	path := r.Route.User
+	path := plainUser(r.Route.User)
 	if m.Check != nil {
 		var err error
 		if path, err = m.Check(path); err != nil {

@@ -69,7 +69,8 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 		err = w.down(parts[:len(parts)-1])
 	}
 	unsafe, tolerated := w.verdict(rules)
-	if unsafe != "" && !tolerated {
+	// Where only group writable directories are tolerated, sendmail complains about them if there is no file.
+	if unsafe != "" && (!tolerated || Absent(err) && !rules.UnsafeDir && !rules.NoDirs) {
 		return nil, unsafe
 	}
 	if err != nil {

@@ -67,10 +67,27 @@ const (
 	RuleNoConfig = "no-config-file"
 )
 
-// Run runs the cases of an area: those in testdata/vectors of the calling package, or in $MTAKIT_VECTORS/AREA. Cases
-// with an op that skip accepts belong to another test; nil skips none.
-func Run(t *testing.T, area string, skip func(op string) bool) {
-	dirs := Dirs(t, area)
+// Op runs a case with an operation that is not about resolving: line is the case, config is its configuration.
+type Op func(t *testing.T, line []byte, config *Config)
+
+// Run runs the cases of an area: those in testdata/vectors of the calling package, or in $MTAKIT_VECTORS/AREA. ops
+// are operations that the calling package runs itself, by name.
+func Run(t *testing.T, area string, ops map[string]Op) {
+	if run(t, "vectors "+area, Dirs(t, area), ops) == 0 {
+		t.Errorf("no vectors for %s", area)
+	}
+}
+
+// RunAsked runs the cases in testdata/asked of the calling package: questions of our own, answered by sendmail in the
+// same world.
+func RunAsked(t *testing.T, ops map[string]Op) {
+	if run(t, "asked", []string{filepath.Join("testdata", "asked")}, ops) == 0 {
+		t.Error("no questions")
+	}
+}
+
+// run runs the cases in some directories, logs the counts, and returns the number of cases.
+func run(t *testing.T, title string, dirs []string, ops map[string]Op) int {
 	passed, failed, byRule := 0, 0, map[string]int{}
 	for _, dir := range dirs {
 		text, err := os.ReadFile(filepath.Join(dir, "configs.json"))
@@ -87,19 +104,17 @@ func Run(t *testing.T, area string, skip func(op string) bool) {
 		files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 		for _, file := range files {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".jsonl"), func(t *testing.T) {
-				p, f := runFile(t, file, configs, skip, byRule)
+				p, f := runFile(t, file, configs, ops, byRule)
 				passed, failed = passed+p, failed+f
 			})
 		}
 	}
-	line := fmt.Sprintf("vectors %s: %d passed, %d failed", area, passed, failed)
+	line := fmt.Sprintf("%s: %d passed, %d failed", title, passed, failed)
 	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
 		line += fmt.Sprintf(", %d by rule %s", byRule[rule], rule)
 	}
 	t.Log(line)
-	if passed+failed == 0 {
-		t.Errorf("no vectors for %s", area)
-	}
+	return passed + failed
 }
 
 // Dirs returns the directories that may hold vectors of an area.
@@ -131,7 +146,7 @@ func Strict(text []byte, v any) error {
 	return d.Decode(v)
 }
 
-func runFile(t *testing.T, file string, configs map[string]*Config, skip func(string) bool, byRule map[string]int) (passed, failed int) {
+func runFile(t *testing.T, file string, configs map[string]*Config, ops map[string]Op, byRule map[string]int) (passed, failed int) {
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -141,16 +156,23 @@ func runFile(t *testing.T, file string, configs map[string]*Config, skip func(st
 	lines.Buffer(nil, 16<<20)
 	worlds := map[string]*World{}
 	for lines.Scan() {
-		var op struct {
-			Op string `json:"op"`
-		}
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
+		var op struct{ ID, Config, Op string }
 		if err := json.Unmarshal(lines.Bytes(), &op); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		if skip != nil && skip(op.Op) {
+		if run := ops[op.Op]; run != nil {
+			config := configs[op.Config]
+			if config == nil {
+				t.Fatalf("%s: no configuration %s", op.ID, op.Config)
+			}
+			if t.Run(op.ID, func(t *testing.T) { run(t, lines.Bytes(), config) }) {
+				passed++
+			} else {
+				failed++
+			}
 			continue
 		}
 		var c Case

@@ -336,6 +336,28 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// Put makes one file of a world below root, in place of what is there.
+func Put(t testing.TB, root string, f File) {
+	t.Helper()
+	name := filepath.Join(root, f.Path)
+	if fi, err := os.Lstat(name); err == nil && !(fi.IsDir() && f.Type == "dir") {
+		if err := os.RemoveAll(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := makeFile(root, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetMode changes a mode, given in octal, of a file below root.
+func SetMode(t testing.TB, root, name, octal string) {
+	t.Helper()
+	if err := setMode(filepath.Join(root, name), octal, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // makeFile makes one file below root. What is there already changes its mode and owner.
 func makeFile(root string, f File) error {
 	name := filepath.Join(root, f.Path)
