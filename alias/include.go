@@ -132,7 +132,7 @@ func summary(members []mtakit.Member) string {
 
 // identity is whose eyes look at a list: the controlling user's, or the default user's.
 func (in *Includer) identity(ctl mtakit.Control) safefile.Identity {
-	if ctl.UID == 0 {
+	if ctl.UID == 0 || ctl.UID == in.opts.DefaultUID {
 		return safefile.Identity{UID: in.opts.DefaultUID, GID: in.opts.DefaultGID}
 	}
 	id := safefile.Identity{UID: ctl.UID, GID: ctl.GID}
