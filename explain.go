@@ -66,7 +66,9 @@ func (t *tree) line(depth int, text string) {
 }
 
 // rewritten reports whether n is its parent in another form.
-func rewritten(n *node) bool { return n.parent != nil && n.text == n.parent.text && n.parent.step == nil }
+func rewritten(n *node) bool {
+	return n.parent != nil && n.text == n.parent.text && n.parent.step == nil
+}
 
 func (t *tree) print(n *node, depth int) {
 	if rewritten(n) {
