@@ -426,6 +426,7 @@ func (w *walk) aliases(n *node, depth int) {
 		return
 	}
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)
@@ -451,6 +452,13 @@ func (w *walk) aliases(n *node, depth int) {
 func (n *node) expanded(x *Expansion) {
 	step := x.Step
 	n.step = &step
+}
+
+// missed keeps the keys that a table was asked for in vain, which it only tells under WithTracing.
+func (n *node) missed(x *Expansion) {
+	if len(x.Step.Tried) > 0 {
+		n.steps = append(n.steps[:len(n.steps):len(n.steps)], x.Step)
+	}
 }
 
 // include reads a list file.
@@ -553,6 +561,7 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.res.Warnings = append(w.res.Warnings, warning)
 	}
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)
