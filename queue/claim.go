@@ -285,12 +285,16 @@ func (c *dirClaim) Complete(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
-		return err
+	if c.ended.Load() {
+		return c.lost()
 	}
 	// The control file goes first, and the body when that is on disk: what is left after a crash is a body that nobody
 	// asks for. sendmail does it the other way round and may deliver an empty message then.
 	if err := c.d.fs.Remove(c.path()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // somebody without regard for locks
+			c.end()
+			return c.lost()
+		}
 		return storeError(c.id, err)
 	}
 	if !c.fresh {

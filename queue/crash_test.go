@@ -428,10 +428,11 @@ func aftermath(t require.TestingT, where fmt.Stringer, fsys vfs.FS, path string,
 // TestCrash stops the queue at every change it makes to the file system, in every story, and loses whatever was not
 // synced, in several ways.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	var total crashCounts
 	for _, name := range slices.Sorted(maps.Keys(crashScenarios)) {
 		for _, path := range slices.Sorted(maps.Keys(crashLayouts)) {
-			if testing.Short() && path != "q" {
+			if (testing.Short() || raceEnabled) && path != "q" {
 				continue
 			}
 			var n crashCounts
@@ -450,17 +451,18 @@ func TestCrash(t *testing.T) {
 	}
 	t.Logf("%d crashes: %d acknowledged messages lost, %d duplicates (a peer took the message and the crash came before that was on disk), %d without acknowledgement",
 		total.crashes, total.lost, total.duplicates, total.ghosts)
-	if !testing.Short() {
+	if !testing.Short() && !raceEnabled {
 		require.GreaterOrEqual(t, total.crashes, 10000)
 	}
 }
 
 // TestFaults makes every operation fail once, with the file system working again afterwards.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	var total crashCounts
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE} {
 		for _, name := range slices.Sorted(maps.Keys(crashScenarios)) {
-			if testing.Short() && errno != syscall.ENOSPC {
+			if (testing.Short() || raceEnabled) && errno != syscall.ENOSPC {
 				continue
 			}
 			opts := &vfs.CrashOptions{Setup: setup(crashLayouts["q"])}
