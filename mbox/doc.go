@@ -22,7 +22,7 @@
 //   - mboxrd: ">" is put before every line that matches ">*From ", and one is taken off again. Nothing is lost; this
 //     is the default.
 //   - mboxcl: as mboxo, and a Content-Length field says how many bytes the stored body has.
-//   - mboxcl2: nothing is quoted; only Content-Length tells where a message ends.
+//   - mboxcl2: nothing is quoted in the body; only Content-Length tells where a message ends.
 //
 // A Content-Length is believed only when, that far on, the file ends or a separator stands there (after at most two line
 // ends). The field's first occurrence counts; a value that is not 1 to 18 digits is no value.
