@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -55,6 +56,9 @@ func (e *stageError) Unwrap() error { return e.err }
 type replyError struct{ reply reply }
 
 func (e *replyError) Error() string { return e.reply.line }
+
+// errNoTLS is a server that does not do TLS although it must.
+var errNoTLS = errors.New("server offers no TLS")
 
 // errHandshake is a TLS handshake that failed; an opportunistic client then goes on without TLS.
 var errHandshake = errors.New("TLS handshake failed")
@@ -113,7 +117,7 @@ func (c *conn) begin(t target, useTLS bool) error {
 		if o.TLS == TLSOpportunistic {
 			return nil
 		}
-		return &stageError{"STARTTLS", &replyError{reply{403, "403 4.7.0 server does not offer TLS"}}}
+		return &stageError{"STARTTLS", errNoTLS}
 	}
 	if err := c.startTLS(t); err != nil {
 		return err
@@ -186,7 +190,7 @@ func (c *conn) startTLS(t target) error {
 		if c.m.o.TLS == TLSOpportunistic && rep.code != 421 {
 			return &stageError{"STARTTLS", errHandshake}
 		}
-		return &stageError{"STARTTLS", &replyError{rep}}
+		return &stageError{"STARTTLS", fmt.Errorf("%w: %s", errNoTLS, rep.line)}
 	}
 	if c.r.Buffered() > 0 {
 		// Whatever follows the reply in clear text did not come from the server that TLS authenticates.

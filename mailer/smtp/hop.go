@@ -116,8 +116,6 @@ func newTarget(p *mx.Plan, c mx.Candidate, port uint16) target {
 	switch {
 	case strings.HasPrefix(c.Host.Name, "["):
 		t.host, t.tlsName = c.Host.Name, c.Addr.String()
-	case strings.HasPrefix(p.Query, "["):
-		t.host = "[" + c.Host.Name + "]"
 	default:
 		t.host = c.Host.Name + "."
 	}
