@@ -85,7 +85,7 @@ func (t *transaction) run(ctx context.Context) {
 func (t *transaction) cutOff(err error) {
 	t.c.dead = true
 	t.c.readFor = time.Second
-	if rep, rerr := readReply(t.c.r, 0, nil); rerr == nil && rep.code/100 >= 4 {
+	if rep, rerr := t.c.readReply(0, nil); rerr == nil && rep.code/100 >= 4 {
 		t.settle(rcptAccepted, t.c.result(rep, stageDot), rcptDecided)
 		return
 	}
@@ -207,7 +207,7 @@ func (t *transaction) lockstep() (proceed bool, err error) {
 
 // read reads one reply to a command. A 421 means that the server is about to hang up.
 func (t *transaction) read(ok int) (reply, error) {
-	rep, err := readReply(t.c.r, ok, nil)
+	rep, err := t.c.readReply(ok, nil)
 	if err == nil && rep.code == 421 {
 		t.c.dead = true
 		err = &replyError{rep}
@@ -300,7 +300,7 @@ func (t *transaction) finish() {
 		return
 	}
 	if !t.c.m.o.LMTP {
-		rep, err := readReply(t.c.r, 0, nil)
+		rep, err := t.c.readReply(0, nil)
 		if err != nil {
 			t.uncertain(err)
 			return
@@ -313,7 +313,7 @@ func (t *transaction) finish() {
 		if st != rcptAccepted {
 			continue
 		}
-		rep, err := readReply(t.c.r, 0, nil)
+		rep, err := t.c.readReply(0, nil)
 		if err != nil {
 			t.uncertain(err)
 			return
