@@ -171,6 +171,11 @@ func (w *walk) finish() *Resolution {
 		}
 		res.Leaves = append(res.Leaves, w.leaf(n))
 	}
+	for _, n := range w.cut {
+		if n.parent == nil || n.parent.state != bad { // else the parent's leaf says it
+			res.Leaves = append(res.Leaves, w.leaf(n))
+		}
+	}
 	for _, l := range w.loops {
 		if !l.ancestor.selfRef && !w.told(l.elem) {
 			w.lost(l.elem)

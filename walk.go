@@ -65,6 +65,7 @@ type walk struct {
 	queue []*node
 	index map[nodeKey][]*node // built when the queue gets long
 	loops []loop
+	cut   []*node  // too deep; they are not in the queue, and do not count as alive
 	where Position // line of the list file being read
 
 	res  Resolution
@@ -129,14 +130,10 @@ func (w *walk) sendTo(members []Member, parent *node, depth int) (n int) {
 			nodes = append(nodes, e)
 		}
 	}
-	for i := len(nodes) - 1; i >= 0; i-- {
-		if w.ctx.Err() != nil {
-			return n
-		}
+	for i := len(nodes) - 1; i >= 0 && w.ctx.Err() == nil; i-- {
 		w.recipient(nodes[i], depth)
-		n++
 	}
-	return n
+	return len(nodes)
 }
 
 // element reads one member of a list. It returns nil when there is nothing to follow: the member cannot be read, or it
@@ -149,19 +146,17 @@ func (w *walk) element(m *Member, parent *node) *node {
 	}
 	if fail, ok := m.To.(Fail); ok {
 		e.text = m.Text
-		e.route, e.triple = fail.Route, fail.Route
-		e.route.Mailer = MailerError
-		err := fail.Err()
-		e.err, e.state, e.settled = err, bad, true
-		if Temporary(err) {
-			e.state = waiting
+		if fail.repaired() {
+			w.report(e, fail.Err())
+			return nil
 		}
-		w.report(e, err)
-		w.queue = append(w.queue, e)
+		p := parser{r: w.r, ctx: w.ctx, out: &e.parsed}
+		p.verdict(fail.Err(), fail.Route)
+		w.begin(e)
 		if parent != nil {
 			parent.made++
 		}
-		return nil
+		return e
 	}
 	e.text = m.text()
 	if !w.r.parse(w.ctx, e.text, &e.parsed) {
@@ -310,8 +305,8 @@ func (w *walk) tooDeep(n *node, depth, limit int) {
 	if n.parent != nil {
 		n.parent.state, n.parent.err = bad, err
 	}
-	w.insert(n)
 	w.bad(n, err)
+	w.cut = append(w.cut, n)
 }
 
 // checkDirect refuses programs and files that nobody here vouches for: named by the sender, by a user without a

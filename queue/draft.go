@@ -20,6 +20,7 @@ type dirDraft struct {
 	sp   *spool
 	env  *Envelope
 	id   ID
+	data ID // names the data file: id, unless that was taken when the body had to be written
 	mem  []byte
 	file vfs.File // the data file, once it exists
 	size int64
@@ -93,11 +94,14 @@ func has8Bit(p []byte) bool {
 	return false
 }
 
-// spill creates the data file and moves there what was in memory. The lock tells Recover that it is in use.
+// spill creates the data file and moves there what was in memory. The lock tells Recover that it is in use. When the
+// caller chose an id whose file is there, the commit will decide what that means; until then the body goes elsewhere.
 func (w *dirDraft) spill() error {
-	f, err := w.d.fs.OpenFile(w.sp.file('d', w.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, w.d.opts.FileMode)
+	w.data = w.id
+	f, err := w.create()
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %w", ErrConflict, err)
+		w.data = NewID()
+		f, err = w.create()
 	}
 	if err != nil {
 		return err
@@ -107,10 +111,14 @@ func (w *dirDraft) spill() error {
 	}
 	if err != nil {
 		f.Close()
-		return errors.Join(err, w.d.fs.Remove(w.sp.file('d', w.id)))
+		return errors.Join(err, w.d.fs.Remove(w.sp.file('d', w.data)))
 	}
 	w.file = f
 	return nil
+}
+
+func (w *dirDraft) create() (vfs.File, error) {
+	return w.d.fs.OpenFile(w.sp.file('d', w.data), os.O_RDWR|os.O_CREATE|os.O_EXCL, w.d.opts.FileMode)
 }
 
 func (w *dirDraft) Open(context.Context) (io.ReadCloser, error) {
@@ -140,7 +148,7 @@ func (w *dirDraft) dropBody() error {
 	}
 	w.file.Close()
 	w.file = nil
-	if err := w.d.fs.Remove(w.sp.file('d', w.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.d.fs.Remove(w.sp.file('d', w.data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError(w.id, err)
 	}
 	return nil
@@ -196,6 +204,12 @@ func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	}
 	if err := w.d.sync(w.file); err != nil {
 		return err
+	}
+	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
+		if err := w.d.fs.Rename(w.sp.file('d', w.data), w.sp.file('d', w.id)); err != nil {
+			return err
+		}
+		w.data = w.id
 	}
 	var cs []*dirClaim
 	defer func() {

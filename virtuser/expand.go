@@ -85,10 +85,11 @@ func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, 
 func keys(tries []try, addr mtakit.Address) []try {
 	local, domain := localText(addr.Local), "@"+addr.Domain
 	tries = append(tries, try{local + domain, [3]string{local}})
-	user, detail, ok := cutDetail(local)
+	user, detail, ok := cutDetail(addr.Local)
 	if !ok {
 		return append(tries, try{domain, [3]string{local}})
 	}
+	user, detail = localText(user), localText(detail)
 	args := [3]string{user, detail, "+" + detail}
 	if detail != "" {
 		tries = append(tries, try{user + "++" + domain, args})
@@ -109,11 +110,8 @@ func localText(local string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }
 
-// cutDetail splits user+detail at the first plus sign that is not the first character. Quotes protect.
+// cutDetail splits user+detail at the first plus sign that is not the first character.
 func cutDetail(local string) (user, detail string, ok bool) {
-	if local[0] == '"' {
-		return "", "", false
-	}
 	i := strings.IndexByte(local[1:], '+')
 	if i < 0 {
 		return "", "", false

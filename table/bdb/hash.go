@@ -73,38 +73,53 @@ func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		end := len(p.b)
-		for i := 0; i < p.n; i += 2 {
-			item, start, err := r.hashItem(&p, i, end)
-			if err != nil {
-				return nil, false, err
-			}
-			data, dataStart, err := r.hashItem(&p, i+1, start)
-			if err != nil {
-				return nil, false, err
-			}
-			end = dataStart
-			found := false
-			switch item[0] {
-			case itemData:
-				found = bytes.Equal(item[1:], key)
-			case itemOffPage:
-				found, err = r.equalOffPage(&p, start, item, key)
-			default:
-				err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", item[0])
-			}
-			if err != nil {
-				return nil, false, err
-			}
-			if found {
-				return r.firstHashValue(&p, dataStart, data)
-			}
+		value, ok, err := r.searchHashPage(&p, key)
+		if ok || err != nil {
+			return value, ok, err
 		}
 		if p.next == 0 {
 			return nil, false, nil
 		}
 		prev, no = no, p.next
 	}
+}
+
+// searchHashPage searches one page. It looks at all offsets up to the key, so that damage in front of it shows.
+func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err error) {
+	low, end := p.at+2*p.n, len(p.b)
+	index := p.b[p.at:low]
+	for i := 0; i+4 <= len(index); i += 4 {
+		start, dataStart := int(r.u16(index[i:])), int(r.u16(index[i+2:]))
+		if start >= end || dataStart >= start || dataStart < low {
+			return nil, false, r.badOffset(p, i/2, end)
+		}
+		found := false
+		switch kind := p.b[start]; {
+		case kind == itemData:
+			found = end-start-1 == len(key) && string(p.b[start+1:end]) == string(key)
+		case kind == itemOffPage:
+			found, err = r.equalOffPage(p, start, p.b[start:end], key)
+		default:
+			err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", kind)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if found {
+			return r.firstHashValue(p, dataStart, p.b[dataStart:start])
+		}
+		end = dataStart
+	}
+	return nil, false, nil
+}
+
+// badOffset reports the first bad offset from entry i on.
+func (r *Reader) badOffset(p *page, i, end int) error {
+	_, start, err := r.hashItem(p, i, end)
+	if err == nil {
+		_, _, err = r.hashItem(p, i+1, start)
+	}
+	return err
 }
 
 // offPageRef takes an off-page item apart.
