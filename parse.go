@@ -56,7 +56,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 
 // fail makes the address bad, or makes it wait when the verdict is temporary.
 func (p *parser) fail(err error) bool {
-	p.out.err, p.out.wait = err, Temporary(err)
+	p.out.err, p.out.wait, p.out.silent = err, Temporary(err), false
 	if p.out.route.Mailer == "" {
 		p.out.route = Route{Mailer: MailerError}
 	}
@@ -92,8 +92,13 @@ func (p *parser) rewrite(f focus, level int) {
 	}
 }
 
-// address decodes f for a table. Words without quotes keep the blank between them.
-func (f focus) address() Address { return Address{stripQuotes(lex.Join(f.local, " ")), f.domain()} }
+// address decodes f for a table. A local part of several words, some of them quoted, keeps its quotes.
+func (f focus) address() Address {
+	if len(f.local) == 1 {
+		return Address{stripQuotes(f.local[0]), f.domain()}
+	}
+	return Address{lex.Join(f.local, " "), f.domain()}
+}
 
 // asText takes back what findFocus did; the tokens stand in a row again.
 func (f focus) asText() []string {
@@ -324,6 +329,12 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		return true
 	}
 	next, ok := plainFocus(text)
+	if strings.TrimSpace(text) == "" && local {
+		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
+		p.local(f.local)
+		p.out.triple.User = "<>" + p.out.triple.User
+		return true
+	}
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
@@ -511,13 +522,23 @@ func (p *parser) remote(route Route, f focus) {
 	switch {
 	case f.form != hosted:
 		domain = p.r.hostname()
-	case hasSuffixFold(domain, ".UUCP") && route.Mailer != MailerRelay:
-		f.local = slices.Concat([]string{domain[:len(domain)-len(".UUCP")], "!"}, f.local)
-		domain = p.r.hostname()
+	case hasSuffixFold(domain, ".UUCP"):
+		name := domain[:len(domain)-len(".UUCP")]
+		if route.Mailer == MailerRelay && strings.Contains(name, ".") {
+			break // only the SMTP mailers make a path of that
+		}
+		f.local = slices.Concat([]string{name, "!"}, f.local)
+		if domain = p.r.hostname(); route.Mailer == MailerRelay {
+			domain = ""
+		}
+	case route.Mailer == MailerProgram || route.Mailer == MailerFile:
+		domain = ""
 	}
-	local := lex.Join(f.local, ".")
-	domain = strings.ReplaceAll(domain, " ", ".")
-	route.User = local + "@" + domain
+	route.User = lex.Join(f.local, ".")
+	if domain != "" {
+		domain = strings.ReplaceAll(domain, " ", ".")
+		route.User += "@" + domain
+	}
 	p.out.route = route
 	p.out.addr = Address{unquoteTokens(f.local), domain}
 }

@@ -105,7 +105,7 @@ func (r *Resolver) ResolveText(ctx context.Context, from Address, texts ...strin
 // VerifyText is Verify for text as it stands between RCPT TO: and its parameters.
 func (r *Resolver) VerifyText(ctx context.Context, from Address, text string) (*Resolution, error) {
 	w := newWalk(r, ctx, from, modeVerify)
-	if tokens, _, _ := lex.Scan(text, 0); len(tokens) == 2 && tokens[0] == "<" && tokens[1] == ">" {
+	if tokens, _, faults := lex.Scan(text, 0); len(faults) == 0 && len(tokens) == 2 && tokens[0] == "<" && tokens[1] == ">" {
 		// check_rcpt refuses this before the address is parsed.
 		refused := Fail{Code: 553, Status: StatusPermanent, Text: "User address required", Exit: exitNoUser}
 		w.sendTo([]Member{{To: refused, Text: text}}, nil, 0)

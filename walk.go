@@ -97,7 +97,7 @@ func (w *walk) sendOne(text string) {
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
 	for _, err := range n.repairs {
-		w.report(n, err)
+		w.complain(n, err)
 	}
 	w.begin(n)
 	w.recipient(n, 0)
@@ -147,7 +147,7 @@ func (w *walk) element(m *Member, parent *node) *node {
 	if fail, ok := m.To.(Fail); ok {
 		e.text = m.Text
 		if fail.repaired() {
-			w.report(e, fail.Err())
+			w.complain(e, fail.Err())
 			return nil
 		}
 		p := parser{r: w.r, ctx: w.ctx, out: &e.parsed}
@@ -283,7 +283,7 @@ func (w *walk) recipient(n *node, depth int) {
 	}
 	w.insert(n)
 	quoted := strings.IndexByte(n.route.User, '\\') >= 0
-	if n.state == alive && n.route.Mailer == mailerInclude {
+	if (n.state == alive || n.state == waiting) && n.route.Mailer == mailerInclude {
 		w.include(n, depth)
 	}
 	if n.state == alive && n.route.Mailer == MailerLocal && !quoted {
@@ -321,7 +321,7 @@ func (w *walk) checkDirect(n *node) {
 		return
 	}
 	switch {
-	case n.state != alive:
+	case n.state != alive && n.state != waiting:
 	case n.parent == nil:
 		w.bad(n, notAuthorized("Cannot mail directly to "+what))
 	case n.parent.unsafe != nil:
@@ -591,9 +591,13 @@ func loginName(user string) string {
 }
 
 // bad fails n and reports it.
-func (w *walk) bad(n *node, err error) {
+func (w *walk) bad(n *node, err *Error) {
 	n.state, n.err = bad, err
-	w.report(n, err)
+	if err.Exit == exitUsage {
+		w.complain(n, err)
+	} else {
+		w.report(n, err)
+	}
 }
 
 // wait defers n. A verdict is reported; other reasons go to the log with the leaf.
@@ -616,7 +620,9 @@ func (w *walk) failed(n *node, err error) {
 		w.report(n, n.err)
 		return
 	}
-	w.bad(n, err)
+	var e *Error
+	errors.As(err, &e)
+	w.bad(n, e)
 }
 
 // asTemporary makes a verdict of an error that has none.
@@ -629,4 +635,10 @@ func asTemporary(err error) error {
 
 func (w *walk) report(n *node, err error) {
 	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: w.where, Err: err})
+}
+
+// complain reports an error for which sendmail sets no exit status of its own.
+func (w *walk) complain(n *node, err error) {
+	w.report(n, err)
+	w.res.Reports[len(w.res.Reports)-1].plain = true
 }

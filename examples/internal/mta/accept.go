@@ -75,7 +75,7 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	m.deliver(ctx, msg, direct)
 
 	var late []*target // mailboxes that were locked, full disks and the like
-	delivered := false
+	var done []*target
 	for _, t := range direct {
 		switch {
 		case !t.settled:
@@ -83,13 +83,13 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 		case t.result.Err != nil:
 			failed = append(failed, t)
 		default:
-			delivered = true
+			done = append(done, t)
 		}
 	}
 	if len(late) > 0 {
 		more, err := m.enqueueLate(ctx, msg, sub, header, late)
 		if err != nil {
-			if !delivered {
+			if len(done) == 0 {
 				m.takeBack(ctx, claims)
 				return "", m.storeVerdict(errors.Join(late[0].result.Err, err))
 			}
@@ -101,14 +101,14 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 		}
 		claims = append(claims, more...)
 	}
-	if !delivered && len(claims) == 0 && len(failed) > 0 {
+	if len(done) == 0 && len(claims) == 0 && len(failed) > 0 {
 		return "", failed[0].result.Err // nobody has it: the client is told, and no report is needed
 	}
 	if sub.hold != "" {
 		m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(msg.id), Text: sub.hold})
 	}
 	m.handOver(claims)
-	m.reportDirect(ctx, msg, failed)
+	m.reportDirect(ctx, msg, append(failed, done...))
 	if len(claims) == 0 {
 		m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(msg.id)})
 	}

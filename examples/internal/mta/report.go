@@ -29,27 +29,40 @@ func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
 	return m.sendReport(ctx, string(u.ID), o, rcpts, r.Text)
 }
 
-// reportDirect tells the sender of a message that is being accepted about recipients that failed beside others that
-// did not.
-func (m *MTA) reportDirect(ctx context.Context, msg *message, failed []*target) {
-	byOwner := map[string][]dsn.Recipient{} // failures of a list are its owner's business
-	for _, t := range failed {
-		if t.rcpt.Flags&queue.RcptFailure == 0 && !msg.sub.response {
-			continue
-		}
-		rr := queue.ReportRcpt{Recipient: t.rcpt, Action: queue.ActionFailed, Target: t.Target, Result: t.result, Attempt: msg.arrived}
-		byOwner[t.Sender] = append(byOwner[t.Sender], reportRcpt(rr, time.Time{}))
+// reportDirect tells the sender of a message that is being accepted what became of recipients that are settled already:
+// failures beside deliveries, and deliveries that the sender wants to hear of (NOTIFY=SUCCESS).
+func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target) {
+	type kind struct {
+		owner  string // failures of a list are its owner's business
+		action queue.ReportAction
 	}
-	for owner, rcpts := range byOwner {
+	reports := map[kind][]dsn.Recipient{}
+	for _, t := range settled {
+		k := kind{t.Sender, queue.ActionFailed}
+		wanted := t.rcpt.Flags&queue.RcptFailure != 0 || msg.sub.response
+		if t.result.Err == nil {
+			k = kind{"", queue.ActionDelivered}
+			wanted = t.rcpt.Flags&queue.RcptSuccess != 0
+		}
+		if wanted {
+			rr := queue.ReportRcpt{Recipient: t.rcpt, Action: k.action, Target: t.Target, Result: t.result, Attempt: msg.arrived}
+			reports[k] = append(reports[k], reportRcpt(rr, time.Time{}))
+		}
+	}
+	for k, rcpts := range reports {
 		o := &dsn.Original{
 			From: msg.from, EnvID: msg.sub.envID, Ret: msg.sub.ret, Client: msg.sub.client, Arrived: msg.arrived,
 			SMTPUTF8: msg.sub.utf8, BodyType: msg.sub.bodyType, Size: msg.content.size, Open: msg.content.Open,
 		}
-		if owner != "" {
-			o.From = senderAddress(owner)
+		if k.owner != "" {
+			o.From = senderAddress(k.owner)
 		}
-		if err := m.sendReport(ctx, string(msg.id), o, rcpts, ""); err != nil {
-			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told of a failure: %w", err))
+		text := ""
+		if k.action == queue.ActionDelivered {
+			text = "Return receipt"
+		}
+		if err := m.sendReport(ctx, string(msg.id), o, rcpts, text); err != nil {
+			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told: %w", err))
 		}
 	}
 }
