@@ -34,9 +34,9 @@ func (f focus) domain() string {
 	return lex.Join(f.host, " ")
 }
 
-// text prints f as sendmail's address test mode does, with sep between words.
-func (f focus) text(sep string) string {
-	local := lex.Join(f.local, sep)
+// text prints f as sendmail's address test mode does.
+func (f focus) text() string {
+	local := lex.Show(f.local)
 	switch f.form {
 	case nullPath:
 		return "<@>"
@@ -45,7 +45,7 @@ func (f focus) text(sep string) string {
 		if f.canonical {
 			dot = "."
 		}
-		return local + "<@" + lex.Join(f.host, sep) + dot + ">"
+		return local + "<@" + lex.Show(f.host) + dot + ">"
 	}
 	return local
 }

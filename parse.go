@@ -56,7 +56,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 
 // fail makes the address bad, or makes it wait when the verdict is temporary.
 func (p *parser) fail(err error) bool {
-	p.out.err, p.out.wait = err, Temporary(err)
+	p.out.err, p.out.wait, p.out.silent = err, Temporary(err), false
 	if p.out.route.Mailer == "" {
 		p.out.route = Route{Mailer: MailerError}
 	}
@@ -92,7 +92,7 @@ func (p *parser) rewrite(f focus, level int) {
 	}
 }
 
-// address decodes f for a table. Words without quotes keep the blank between them.
+// address decodes f for a table. A local part of several words, some of them quoted, keeps its quotes.
 func (f focus) address() Address {
 	if len(f.local) == 1 {
 		return Address{stripQuotes(f.local[0]), f.domain()}
@@ -329,6 +329,12 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		return true
 	}
 	next, ok := plainFocus(text)
+	if strings.TrimSpace(text) == "" && local {
+		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
+		p.local(f.local)
+		p.out.triple.User = "<>" + p.out.triple.User
+		return true
+	}
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
@@ -397,12 +403,26 @@ func (p *parser) table(f focus, level int) bool {
 		return false
 	}
 	p.out.steps = append(p.out.steps, d.Step)
+	d.Route.Host, d.Route.User = withDot(d.Route.Host, f), withDot(d.Route.User, f)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && strings.HasSuffix(e.Text, "<@"+f.domain()) {
+			err = &Error{Code: e.Code, Status: e.Status, Text: withDot(e.Text, f), Err: e.Err, Exit: e.Exit}
+		}
 		p.verdict(err, d.Route)
 		return true
 	}
 	p.mailer(d.Route, f, level)
 	return true
+}
+
+// withDot completes what a table made of an empty value: it took the address for the text, but cannot know that the
+// domain is canonical.
+func withDot(text string, f focus) string {
+	if f.canonical && strings.HasSuffix(text, "<@"+f.domain()) {
+		return text + "."
+	}
+	return text
 }
 
 // mailer sends f by a table's route. A route without user leaves the address as it is. A host that begins with > is
@@ -431,14 +451,19 @@ func (p *parser) mailer(route Route, f focus, level int) {
 			f.host, f.canonical = []string{domain}, false
 		}
 	}
-	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
+	p.out.triple = Route{route.Mailer, route.Host, f.text()}
 	p.remote(Route{route.Mailer, route.Host, ""}, f)
 }
 
 // smartHost sends f to the smart host, or to its own domain when there is none.
 func (p *parser) smartHost(f focus) {
 	if s := p.r.SmartHost; s != (Route{}) {
-		p.out.triple = Route{s.Mailer, s.Host, f.text(" ")}
+		if s.Mailer == "" {
+			if s.Mailer = MailerRelay; f.domain()[0] == '[' {
+				s.Mailer = MailerESMTP
+			}
+		}
+		p.out.triple = Route{s.Mailer, s.Host, f.text()}
 		p.remote(s, f)
 		return
 	}
@@ -447,7 +472,7 @@ func (p *parser) smartHost(f focus) {
 	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
 		shown += "."
 	}
-	p.out.triple = Route{MailerESMTP, shown, f.text(" ")}
+	p.out.triple = Route{MailerESMTP, shown, f.text()}
 	p.remote(Route{MailerESMTP, host, ""}, f)
 }
 
@@ -459,13 +484,13 @@ func (p *parser) sticky(f focus) {
 		p.out.noRewrite = !slices.Contains(f.local, "+")
 		return
 	}
-	p.out.triple = Route{hub.Mailer, hub.Host, f.text(" ")}
+	p.out.triple = Route{hub.Mailer, hub.Host, f.text()}
 	p.remote(hub, f)
 }
 
 // local hands the user part to the local mailer, or to those that it stands for: programs, files and include files.
 func (p *parser) local(user []string) {
-	p.out.triple = Route{MailerLocal, "", lex.Join(user, " ")}
+	p.out.triple = Route{MailerLocal, "", lex.Show(user)}
 	p.out.route = localRoute(user)
 }
 
@@ -497,12 +522,23 @@ func (p *parser) remote(route Route, f focus) {
 	switch {
 	case f.form != hosted:
 		domain = p.r.hostname()
-	case hasSuffixFold(domain, ".UUCP") && route.Mailer != MailerRelay:
-		f.local = slices.Concat([]string{domain[:len(domain)-len(".UUCP")], "!"}, f.local)
-		domain = p.r.hostname()
+	case hasSuffixFold(domain, ".UUCP"):
+		name := domain[:len(domain)-len(".UUCP")]
+		if route.Mailer == MailerRelay && strings.Contains(name, ".") {
+			break // only the SMTP mailers make a path of that
+		}
+		f.local = slices.Concat([]string{name, "!"}, f.local)
+		if domain = p.r.hostname(); route.Mailer == MailerRelay {
+			domain = ""
+		}
+	case route.Mailer == MailerProgram || route.Mailer == MailerFile:
+		domain = ""
 	}
-	local := lex.Join(f.local, ".")
-	route.User = local + "@" + domain
+	route.User = lex.Join(f.local, ".")
+	if domain != "" {
+		domain = strings.ReplaceAll(domain, " ", ".")
+		route.User += "@" + domain
+	}
 	p.out.route = route
 	p.out.addr = Address{unquoteTokens(f.local), domain}
 }

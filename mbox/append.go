@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -72,6 +71,8 @@ type Appended struct {
 // demands, and synced. When it returns nil, the message survives a power failure. After an error the file is as it
 // was before (unless the error is ErrRollback), since what was written is cut off before the locks are given up.
 //
+// Goroutines that append to one mailbox at the same time share the locks and the sync.
+//
 // A mailbox that does not exist is made. One that is not a plain file with one link is refused (ErrUnsafe); a FIFO
 // never blocks. ctx bounds the wait for the locks, and is looked at between blocks of the message.
 func Append(ctx context.Context, path string, env *Envelope, r io.Reader, opts *AppendOptions) (Appended, error) {
@@ -82,24 +83,44 @@ func Append(ctx context.Context, path string, env *Envelope, r io.Reader, opts *
 	if o.fs == nil {
 		o.fs = vfs.OS
 	}
-	a := &appender{path: path, o: &o}
-	f, h, err := acquire(ctx, o.fs, path, &o.LockOptions, true, a.open)
+	key, err := o.groupKey(path)
 	if err != nil {
 		return Appended{}, err
 	}
-	a.f, a.h = f, h
-	defer h.release()
-	res, err := a.append(ctx, env, r)
-	if cerr := f.Close(); err == nil && cerr != nil { // NFS and quotas report here; the file is closed: cut it by name
-		err = a.cutByName(cerr)
-	}
+	wait, cancel := context.WithTimeoutCause(ctx, o.timeout(), ErrLocked)
+	defer cancel()
+	s, err := enter(wait, key)
 	if err != nil {
 		return Appended{}, err
 	}
-	if a.created && !o.NoSync {
-		if err := o.fs.SyncDir(filepath.Dir(path)); err != nil {
+	a := &appender{path: path, o: &o, start: -1}
+	if s == nil {
+		if a.f, a.h, err = acquire(wait, o.fs, path, &o.LockOptions, true, a.open); err != nil {
+			leave(key, nil)
 			return Appended{}, err
 		}
+		s = &session{a: a, start: -1, began: time.Now()}
+	} else {
+		a.f, a.h = s.a.f, s.a.h
+	}
+	returned := false
+	defer func() {
+		if !returned { // r panicked: nobody else must wait for us
+			_ = a.cut(errors.New("panic"), a.start)
+			leave(key, s)
+		}
+	}()
+	res, err := a.append(ctx, env, r)
+	returned = true
+	if err != nil {
+		s.broken = s.broken || isRollback(err)
+		leave(key, s)
+		return Appended{}, err
+	}
+	fate := s.add(a.start)
+	leave(key, s)
+	if err := <-fate; err != nil {
+		return Appended{}, err
 	}
 	return res, nil
 }
@@ -111,7 +132,7 @@ type appender struct {
 	f       vfs.File
 	h       *held
 	created bool
-	start   int64 // size before
+	start   int64 // size before; -1 until it is known
 }
 
 // open opens the mailbox, making it if need be, after the checks that keep a hostile owner of the directory from
@@ -204,11 +225,8 @@ func (a *appender) append(ctx context.Context, env *Envelope, r io.Reader) (res 
 		return Appended{Offset: a.start + int64(len(fix)), Size: size, Tail: fix != ""}, err
 	}
 	size, err := a.write(ctx, fix, env, r, a.f.WriteAt, 0)
-	if err == nil && !a.o.NoSync {
-		err = a.f.Sync()
-	}
 	if err != nil {
-		return res, a.cut(err)
+		return res, a.cut(err, a.start)
 	}
 	return Appended{Offset: a.start + int64(len(fix)), Size: size, Tail: fix != ""}, nil
 }
@@ -260,7 +278,7 @@ func (a *appender) writeJournal(ctx context.Context, fix string, env *Envelope, 
 // cutJournal takes back a message whose journal could not be applied.
 func (a *appender) cutJournal(j *journal, why error) error {
 	j.discard()
-	if err := a.cut(why); errors.Is(err, ErrRollback) {
+	if err := a.cut(why, a.start); isRollback(err) {
 		return err
 	}
 	if err := a.o.fs.Remove(j.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -327,24 +345,27 @@ func (e *encoder) beginEnvelope(env *Envelope) {
 }
 
 // cut makes the file as long as it was, for the reason why.
-func (a *appender) cut(why error) error {
-	err := a.f.Truncate(a.start)
+func (a *appender) cut(why error, start int64) error {
+	if start < 0 {
+		return why
+	}
+	err := a.f.Truncate(start)
 	if err == nil && !a.o.NoSync {
 		err = a.f.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, start, err)
 	}
 	return why
 }
 
 // cutByName is cut when closing failed and the descriptor, with its kernel locks, is gone. It opens the file again.
-func (a *appender) cutByName(why error) error {
+func (a *appender) cutByName(why error, start int64) error {
 	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|oNoFollow|oNonBlock, 0)
 	if err != nil {
-		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, start, err)
 	}
 	defer f.Close()
 	a.f = f
-	return a.cut(why)
+	return a.cut(why, start)
 }

@@ -49,6 +49,9 @@ func (d *Dir) adminOne(ctx context.Context, u *Unit, f Filter, a Action) (bool, 
 	if !f.Match(c.Unit(), time.Now()) {
 		return false, nil
 	}
+	if a.Kind == ActionDelete {
+		return true, d.Delete(ctx, c, a.Reason)
+	}
 	return true, a.apply(ctx, c)
 }
 

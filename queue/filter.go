@@ -129,7 +129,7 @@ func containsFold(s, sub string) bool {
 // Action is what Admin does to each selected unit.
 type Action struct {
 	Kind ActionKind
-	// Reason is the reason of ActionHold and ActionQuarantine.
+	// Reason is the reason of ActionHold and ActionQuarantine, and the note in the journal of ActionDelete.
 	Reason string
 	// Do is called by ActionCall with each unit claimed. It ends the claim itself or returns with it still held, which
 	// releases it. Bounce, reroute and undo are made of it.
@@ -149,5 +149,6 @@ const (
 	ActionRetry                            // due at once
 	ActionRequeue                          // due at once, with the counters of a new message; expiry still counts from Created
 	ActionRemove                           // forget it without a report
+	ActionDelete                           // forget it, but so that Undelete brings it back (Dir only)
 	ActionCall                             // whatever Do does
 )

@@ -71,7 +71,7 @@ var (
 // read interprets the m4 lines.
 func (c *Config) read() (*settings, error) {
 	s := &settings{canonify: true, aliasFiles: "/etc/mail/aliases"}
-	s.resolver = mtakit.Resolver{Hostname: Hostname, DefaultUser: mtakit.Account{Name: "daemon", UID: 1}}
+	s.resolver = mtakit.Resolver{Hostname: Hostname, DefaultUser: mtakit.Account{Name: "daemon", UID: 1, GID: 1}}
 	for _, line := range c.Features {
 		if err := s.feature(line); err != nil {
 			return nil, err
@@ -144,7 +144,9 @@ func (s *settings) define(name, value string) (err error) {
 	r := &s.resolver
 	switch name {
 	case "SMART_HOST":
-		r.SmartHost = mailerHost(value)
+		if r.SmartHost = mailerHost(value); !strings.Contains(value, ":") {
+			r.SmartHost.Mailer = ""
+		}
 	case "MAIL_HUB":
 		r.MailHub = mailerHost(value)
 	case "LOCAL_RELAY":

@@ -57,6 +57,11 @@ func targetsOf(sub *submission) []*target {
 	seen := map[string]*target{}
 	for i := range sub.rcpts {
 		r := &sub.rcpts[i]
+		if r.unresolved {
+			rcpt := queue.Recipient{Addr: r.text, Flags: queue.NotifyFlags(r.notify) | queue.RcptPrimary, Original: r.original}
+			all = append(all, &target{rcpt: rcpt, Target: queue.Target{Addr: rcpt.Address()}})
+			continue
+		}
 		for j := range r.res.Leaves {
 			l := &r.res.Leaves[j]
 			t := &target{Target: targetOf(l)}

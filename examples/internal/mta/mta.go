@@ -112,6 +112,9 @@ func (m *MTA) openLogs() error {
 
 // reloaded is told by the table set what became of an attempt to load.
 func (m *MTA) reloaded(gen *table.Generation, err error) {
+	if gen == nil {
+		return // at the start there is nothing to fall back on: Open fails
+	}
 	if err != nil {
 		m.problem("", fmt.Errorf("tables not reloaded, the last good ones stay: %w", err))
 		return
@@ -151,17 +154,21 @@ func (m *MTA) openResolver() error {
 	}
 	m.local = localDomains{fixed: fixed, file: m.tables.Table(localTable)}
 	m.accounts = mtakit.AccountsFunc(systemAccounts)
+	fwdOpts := forward.Options{Hostname: m.cfg.Hostname}
+	incOpts := alias.IncludeOptions{Hostname: m.cfg.Hostname}
 	if m.cfg.Users != "system" {
-		m.accounts = mtakit.AccountsFunc(func(ctx context.Context, name string) (mtakit.Account, bool, error) {
-			return m.tables.Generation().Table(accountTable).(accountsTable).accounts.Account(ctx, name)
-		})
+		// These users are nobody to the operating system: their files belong to the server, which acts for them. Its data
+		// may well lie below a directory like /tmp.
+		m.accounts = mtakit.AccountsFunc(m.ownAccount)
+		fwdOpts.DontBlame, incOpts.DontBlame = mtakit.DontBlameTrustStickyBit, mtakit.DontBlameTrustStickyBit
+		incOpts.DefaultUID, incOpts.DefaultGID = os.Getuid(), os.Getgid()
 	}
-	fwd, err := forward.New(forward.Options{Hostname: m.cfg.Hostname})
+	fwd, err := forward.New(fwdOpts)
 	if err != nil {
 		return err
 	}
 	m.closers = append(m.closers, fwd.Close)
-	inc, err := alias.NewIncluder(alias.IncludeOptions{Hostname: m.cfg.Hostname})
+	inc, err := alias.NewIncluder(incOpts)
 	if err != nil {
 		return err
 	}
@@ -170,7 +177,7 @@ func (m *MTA) openResolver() error {
 		Hostname:     m.cfg.Hostname,
 		LocalDomains: m.local,
 		Virtual:      virtuser.New(m.tables.Table(virtTable)),
-		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{}),
+		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{PreserveDetail: true}),
 		Forward:      fwd,
 		Includes:     inc,
 		Accounts:     m.accounts,
@@ -178,6 +185,13 @@ func (m *MTA) openResolver() error {
 		SmartHost:    smartHost(m.cfg.SmartHost),
 	}
 	return nil
+}
+
+// ownAccount finds a user in the -users file.
+func (m *MTA) ownAccount(ctx context.Context, name string) (mtakit.Account, bool, error) {
+	a, ok, err := m.tables.Generation().Table(accountTable).(accountsTable).accounts.Account(ctx, name)
+	a.UID, a.GID = os.Getuid(), os.Getgid()
+	return a, ok, err
 }
 
 // router puts the -relay flags in front of the mailertable.
@@ -258,6 +272,7 @@ func (m *MTA) Serve(ctx context.Context, ready func(addr string)) error {
 	var runErr, countErr error
 	wg.Go(func() { runErr = m.runner.Run(work) })
 	wg.Go(func() { countErr = m.counters.Run(work) })
+	wg.Go(func() { _ = m.tables.Run(work) }) // ends with work, and reports by itself
 	ready(l.Addr().String())
 	err = m.smtpd().Serve(ctx, l)
 	stop()

@@ -22,7 +22,7 @@ func (m *MTA) observe(e mtakit.Event) {
 // problem reports what an operator should see.
 func (m *MTA) problem(id string, err error) {
 	if err != nil {
-		m.observe(mtakit.Event{Kind: mtakit.EventProblem, ID: id, Err: err, Text: err.Error()})
+		m.observe(mtakit.Event{Kind: mtakit.EventProblem, ID: id, Err: err})
 	}
 }
 
