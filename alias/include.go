@@ -37,7 +37,7 @@ type IncludeOptions struct {
 	RootName string
 	// MaxSize is the size of a list that is still read, in bytes. Zero means 16 MiB.
 	MaxSize int64
-	// MaxLine is the length of a line that is still read, in bytes with its newline. Zero means 2047.
+	// MaxLine is the length of a line that is still read, in bytes. Zero means 64 KiB.
 	MaxLine int
 }
 

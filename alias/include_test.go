@@ -280,7 +280,7 @@ func TestIncludeLongLine(t *testing.T) {
 	assert.Equal(t, "ann", x.To[0].Text)
 	fail, ok := x.To[1].To.(mtakit.Fail)
 	assert.True(t, ok)
-	assert.Equal(t, "Line too long (limit is 2047 bytes)", fail.Text)
+	assert.Equal(t, "Line too long (limit is 65536 bytes)", fail.Text)
 	assert.Equal(t, 2, x.To[1].Pos.Line)
 	assert.Equal(t, "bob", x.To[2].Text)
 	assert.Equal(t, 3, x.To[2].Pos.Line)
