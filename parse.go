@@ -39,7 +39,8 @@ type parser struct {
 // when the text holds nothing but comments.
 func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	p := parser{r: r, ctx: ctx, out: out}
-	f, ok := plainFocus(text)
+	var room [2]string
+	f, ok := plainFocus(text, &room)
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
@@ -153,7 +154,7 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 	if !p.checkHosted(f) {
 		return f, false
 	}
-	if local, err := p.r.isLocal(p.ctx, f.domain()); err != nil {
+	if local, err := p.r.isOurs(p.ctx, &f); err != nil {
 		p.hold(err, false)
 	} else if local {
 		if len(f.local) == 1 && f.local[0][0] == '"' {
@@ -254,7 +255,7 @@ func (p *parser) choose(f focus, level int) {
 		p.smartHost(f)
 		return
 	}
-	local, err := p.r.isLocal(p.ctx, host)
+	local, err := p.r.isOurs(p.ctx, &f)
 	if err != nil {
 		p.hold(err, false)
 	}
@@ -328,7 +329,8 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		p.resultOnce(text, level)
 		return true
 	}
-	next, ok := plainFocus(text)
+	var room [2]string
+	next, ok := plainFocus(text, &room)
 	if strings.TrimSpace(text) == "" && local {
 		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
 		p.local(f.local)

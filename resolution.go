@@ -16,9 +16,8 @@ type Resolution struct {
 	Reports  []Report
 	Warnings []error // forward files that were skipped, and the like: for the log
 
-	hostname string
-	nodes    []*node // all addresses on the way
-	dropped  []*node // those that were there already
+	nodes   []*node // all addresses on the way
+	dropped []*node // those that were there already
 }
 
 // Leaf is an end of a resolution: a delivery, or the reason why there is none.
@@ -163,6 +162,9 @@ func (w *walk) finish() *Resolution {
 	res.nodes = w.queue
 	if w.r.NoMeToo {
 		w.removeSender()
+	}
+	if len(w.queue) > 2 {
+		res.Leaves = make([]Leaf, 0, len(w.queue))
 	}
 	for _, n := range w.queue {
 		if n.state.dead() {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/mtakit/mtakit/internal/filelock"
 )
 
 // QueueMessage is a message in a queue directory in sendmail's format. The zero value of a field leaves its line out,
@@ -247,15 +245,14 @@ func QueueStates() []QueueState {
 }
 
 // LockQueueFile locks a control or data file as another queue runner would, until the test ends or the returned function
-// is called.
+// is called. It fails the test where the system has no flock(2).
 func LockQueueFile(tb testing.TB, path string) (unlock func()) {
 	tb.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ok, err := filelock.TryFlock(f, true)
-	if err != nil || !ok {
+	if err := lockFile(f); err != nil {
 		f.Close()
 		tb.Fatalf("%s: not to be locked: %v", path, err)
 	}

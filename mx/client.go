@@ -110,9 +110,6 @@ func isLoopback(hostport string) bool {
 // Lookup asks for the records of type t at name. Errors say which server answered what.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (*Answer, error) {
 	if t != TypeMX {
-		if name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761 section 6.3
-			return localhost(t), nil
-		}
 		if addrs := c.hosts.lookup(name); addrs != nil {
 			return &Answer{Exists: true, Addrs: ofType(addrs, t), NegTTL: -1}, nil
 		}
@@ -128,14 +125,6 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (*Answer, erro
 			return a, err
 		}
 	}
-}
-
-func localhost(t Type) *Answer {
-	a := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if t == TypeAAAA {
-		a = netip.IPv6Loopback()
-	}
-	return &Answer{Exists: true, Addrs: []netip.Addr{a}, NegTTL: -1}
 }
 
 // ofType keeps the addresses of one family.

@@ -128,8 +128,7 @@ bad line
 	zone := mailtest.NewDNS(t, clientZone)
 	c := mx.NewClient(&mx.ClientOptions{Servers: []string{zone.Addr}, Hosts: file})
 	for name, want := range map[string][2]string{
-		"mx.example.test": {"[192.0.2.7]", "[2001:db8::7]"}, "mx": {"[192.0.2.7]", "[]"}, "localhost": {"[127.0.0.1]", "[::1]"},
-		"a.localhost": {"[127.0.0.1]", "[::1]"}, "link": {"[]", "[]"},
+		"mx.example.test": {"[192.0.2.7]", "[2001:db8::7]"}, "mx": {"[192.0.2.7]", "[]"}, "link": {"[]", "[]"},
 	} {
 		for i, typ := range []mx.Type{mx.TypeA, mx.TypeAAAA} {
 			a, err := c.Lookup(t.Context(), name, typ)

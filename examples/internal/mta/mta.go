@@ -177,7 +177,7 @@ func (m *MTA) openResolver() error {
 		Hostname:     m.cfg.Hostname,
 		LocalDomains: m.local,
 		Virtual:      virtuser.New(m.tables.Table(virtTable)),
-		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{}),
+		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{PreserveDetail: true}),
 		Forward:      fwd,
 		Includes:     inc,
 		Accounts:     m.accounts,
