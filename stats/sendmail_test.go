@@ -49,6 +49,8 @@ O DefaultUser=0:0
 O OperatorChars=.:%%@!^/[]+
 O DontProbeInterfaces=true
 O SuperSafe=false
+O QueueLA=10000
+O RefuseLA=10000
 Troot
 Mlocal, P=/bin/sh, F=lsDFMA5:/|@qn9, T=DNS/RFC822/X-Unix, A=sh -c "cat >/dev/null" $u
 Mprog, P=/bin/sh, F=lsDFMoqeu9, T=X-Unix, A=sh -c $u
@@ -94,7 +96,7 @@ func TestSharedWithSendmail(t *testing.T) {
 			assert.NoError(t, err, string(out))
 		}
 	})
-	c := New(st, &Options{Mailers: conf.Mailers})
+	c := New(st, &Options{Mailers: conf.Mailers, LockWait: time.Minute}) // the machine may be busy
 	for range ours {
 		c.Event(mtakit.Event{Kind: mtakit.EventAccept, FromMailer: "esmtp", Size: 1500})
 		c.Event(mtakit.Event{Kind: mtakit.EventDeliver, Mailer: "esmtp", Size: 1500, To: []string{"a", "b"}})
