@@ -135,6 +135,9 @@ func (in *Includer) identity(ctl mtakit.Control) safefile.Identity {
 	if ctl.UID == 0 {
 		return safefile.Identity{UID: in.opts.DefaultUID, GID: in.opts.DefaultGID}
 	}
+	if ctl.GID == 0 { // what sendmail notes for the default user of aliases
+		ctl.GID = in.opts.DefaultGID
+	}
 	id := safefile.Identity{UID: ctl.UID, GID: ctl.GID}
 	if in.opts.Member != nil && ctl.User != "" {
 		id.Member = func(gid int) bool { return in.opts.Member(ctl.User, gid) }
