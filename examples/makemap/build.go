@@ -89,11 +89,12 @@ func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) erro
 		}
 		err := b.Put(key, value)
 		switch {
+		case errors.Is(err, table.ErrDuplicate) && c.class == "cdb":
+			c.putError(s, table.ErrDuplicate) // the original has no other word for it there
 		case errors.Is(err, table.ErrDuplicate):
 			c.complain(s, table.DuplicateError(string(s.Key())))
 		case err != nil:
-			fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
-			c.exit = exIOErr
+			c.putError(s, err)
 		}
 		p.Record()
 	}
@@ -107,4 +108,10 @@ func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) erro
 func (c *command) complain(s *table.Scanner, err error) {
 	fmt.Fprintf(c.stderr, "makemap: %s: line %d: %v\n", c.name, s.Line(), err)
 	c.exit = exDataErr
+}
+
+// putError reports a record that the map does not take.
+func (c *command) putError(s *table.Scanner, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
+	c.exit = exIOErr
 }
