@@ -70,7 +70,7 @@ func TestAgainstOriginal(t *testing.T) {
 		"class of the map":    {{"-C my.cf cf m", "a b\n"}, {"-C my.cf CF /x/other", "c d\n"}, {"-C my.cf cf unknown", ""}, {"-C my.cf -i hash -v cf unknown", "e f\n"}},
 		"empty map":           {{"hash m", ""}, {"btree n", ""}},
 		"NUL in the text":     {{"hash m", "a\x00b c\nd e\nf g\x00"}},
-		"links":               {{"hash m", "a b\n"}, {"hash soft", "a c\n"}, {"hash hard", "a c\n"}, {"-s hash hard", "a c\n"}, {"hash directory", "a b\n"}},
+		"links":               {{"hash m", "a b\n"}, {"hash soft", "a c\n"}, {"hash hard", "a c\n"}, {"hash directory", "a b\n"}},
 	}
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for i := range 40 {
@@ -90,7 +90,8 @@ func TestAgainstOriginal(t *testing.T) {
 				if err != nil {
 					require.True(t, errors.As(err, &ee), "%v", err)
 				}
-				return result{Stdout: out.String(), Stderr: errs.String(), Exit: cmd.ProcessState.ExitCode()}
+				// getopt(3) begins its messages with the path of the program.
+				return result{Stdout: out.String(), Stderr: strings.ReplaceAll(errs.String(), original+":", "makemap:"), Exit: cmd.ProcessState.ExitCode()}
 			}, original)
 			got := play(t, s, func(dir string, args []string, stdin string) result {
 				return runOurs(t, dir, args, stdin)
