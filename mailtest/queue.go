@@ -146,7 +146,7 @@ func queueID(i int) string {
 // QueueState is a queue directory in some state.
 type QueueState struct {
 	Name, About string
-	Deliverable int // how many messages a queue run should try
+	Deliverable int // how many entries a queue run takes up
 	Files       []QueueFile
 }
 
@@ -233,7 +233,7 @@ func QueueStates() []QueueState {
 		{"newer-version", "written by a program of the future", 0, control(strings.Replace(good, "V8\n", "V99\n", 1))},
 		{"from-line", "an mbox separator where a control line should be", 0, control("From ann@example.org Fri Jan  2 03:04:05 2026\n" + good)},
 		{"no-sender", "no S line", 0, control(strings.Replace(good, "S<ann@example.org>\n", "", 1))},
-		{"no-recipients", "no R line: everything was done", 0, control(strings.Replace(good, "RPFD:<bob@example.net>\n", "", 1))},
+		{"no-recipients", "no R line: everything was done, and a queue run only removes it", 1, control(strings.Replace(good, "RPFD:<bob@example.net>\n", "", 1))},
 		{"crlf", "CRLF line ends", 1, control(strings.ReplaceAll(good, "\n", "\r\n"))},
 		{"world-writable", "anybody could have written it", 0, []QueueFile{df, {Name: "qf" + id, Data: good, Mode: 0o666}}},
 		{"transcript", "what was said in the session is kept beside it", 1, append(m.Files(), QueueFile{Name: "xf" + id, Data: "451 4.3.0 Try later\n"})},

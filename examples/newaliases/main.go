@@ -40,13 +40,13 @@ const usage = "usage: newaliases [-C cffile] [-O option=value] [-oA files] [-v]\
 
 func main() {
 	debug.SetGCPercent(20) // nearly all memory holds records, which the collector does not have to look into
-	c := &command{stderr: os.Stderr}
+	c := &command{stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(c.run(os.Args[1:]))
 }
 
 // command is one run of the program.
 type command struct {
-	stderr io.Writer
+	stdout, stderr io.Writer
 
 	config string
 	opts   aliascf.Options // from the command line
@@ -80,7 +80,7 @@ func (c *command) run(args []string) int {
 		return exSoftware
 	}
 	rep := n.Run(sources)
-	fmt.Fprint(c.stderr, rep)
+	fmt.Fprint(c.stdout, rep)
 	return rep.Exit
 }
 
@@ -132,7 +132,7 @@ func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func
 		f, err := os.OpenFile(src.File, os.O_RDONLY, 0)
 		if err == nil {
 			if ok, err := filelock.TryFlock(f, true); err == nil && !ok {
-				fmt.Fprintf(c.stderr, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
+				fmt.Fprintf(c.stdout, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
 				f.Close()
 				continue
 			}

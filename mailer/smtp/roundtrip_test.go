@@ -2,6 +2,7 @@ package smtp_test
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -45,12 +46,15 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// samples are the messages of the round trips, made once.
+var samples = sync.OnceValue(func() []mailtest.Sample { return slices.Collect(mailtest.Messages(1, 1000)) })
+
 func roundTrip(t *testing.T, srv *mailtest.Server, m *smtp.Mailer, n int, single bool) {
 	want := make(map[string]mailtest.Sample) // by ENVID, or by the unique sender of lock-step servers
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 4)
 	rcpts := 0
-	for s := range mailtest.Messages(1, n) {
+	for _, s := range samples()[:n] {
 		id := strconv.Itoa(len(want))
 		want[id] = s
 		rcpts += len(s.To)
