@@ -29,6 +29,9 @@ func TestVectorsAccess(t *testing.T) {
 	dir := os.DirFS("testdata/vectors")
 	if v := os.Getenv("MTAKIT_VECTORS"); v != "" {
 		dir = os.DirFS(path.Join(v, "access"))
+		if _, err := fs.Stat(dir, "."); errors.Is(err, fs.ErrNotExist) {
+			t.Skipf("no vectors for access in %s", v)
+		}
 	}
 	passed, failed := 0, 0
 	err := fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
@@ -418,6 +421,10 @@ func (w *world) parse(ctx context.Context, rcpt string) (local, domain string, f
 		if strings.Contains(local, "@") && !strings.HasPrefix(local, `"`) {
 			text := "<" + rcpt + ">... Invalid route address"
 			return "", "", &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: text}
+		}
+		domain = strings.TrimSuffix(domain, ".")
+		if name, err := w.dns.find(domain); err == nil && !w.policy.NoCanonify {
+			domain = name
 		}
 		own, _ := w.policy.Local.Contains(ctx, domain)
 		if !own && domain != "localhost" && domain != "mx.example.com" && domain != "mx" {
