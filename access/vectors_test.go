@@ -273,7 +273,7 @@ func (w *world) feature(t *testing.T, name, line string, tables map[string]strin
 	}
 }
 
-// includesSelf says whether the MX list of domain names a local domain.
+// includesSelf says whether the MX list of domain names this host.
 func (w *world) includesSelf(ctx context.Context, domain string) (bool, error) {
 	list, err := w.dns.LookupMX(ctx, domain)
 	for _, mx := range list {
@@ -283,7 +283,8 @@ func (w *world) includesSelf(ctx context.Context, domain string) (bool, error) {
 	}
 	var d *net.DNSError
 	if errors.As(err, &d) && d.IsNotFound {
-		err = nil
+		name, _ := w.dns.find(domain) // without MX the domain stands for itself, by its canonical name
+		return name == "mx.example.com", nil
 	}
 	return false, err
 }
@@ -427,7 +428,7 @@ func (w *world) parse(ctx context.Context, rcpt string) (local, domain string, f
 			domain = name
 		}
 		own, _ := w.policy.Local.Contains(ctx, domain)
-		if !own && domain != "localhost" && domain != "mx.example.com" && domain != "mx" {
+		if !own && domain != "localhost" && domain != "mx.example.com" {
 			return local, domain, nil
 		}
 		rcpt = strings.Trim(local, `"`)
