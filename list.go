@@ -79,6 +79,11 @@ func faultFail(f lex.Fault) Fail {
 	return Fail{Code: 553, Status: StatusPermanent, Text: f.Error(), Exit: exitUsage}
 }
 
+// repaired reports whether f is not about a member that failed, but about the text of one that was repaired.
+func (f Fail) repaired() bool {
+	return f.Code == 553 && f.Status == StatusPermanent && strings.HasPrefix(f.Text, "Unbalanced ")
+}
+
 func isBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // plainLen returns the length of the plain address at the start of s, one that every stage reads as it stands, when a

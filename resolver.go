@@ -30,7 +30,10 @@ type Resolver struct {
 	// nobody knows. Nil is FEATURE(nocanonify): names with a dot are taken as they are.
 	Canonify func(ctx context.Context, host string) (name string, ok bool, err error)
 
-	SmartHost  Route // where mail for other hosts goes when the Router has no answer; zero: to the domain itself
+	// SmartHost is where mail for other hosts goes when the Router has no answer. Zero: to the domain itself. Without a
+	// mailer it is relay, and esmtp for address literals.
+	SmartHost Route
+
 	UserRelay  Route // LUSER_RELAY: where mail for unknown local names goes; a local User gets them all
 	MailHub    Route // MAIL_HUB: where mail for every local name without alias goes
 	LocalRelay Route // LOCAL_RELAY: as MailHub, when there is none
@@ -102,9 +105,10 @@ func (r *Resolver) ResolveText(ctx context.Context, from Address, texts ...strin
 // VerifyText is Verify for text as it stands between RCPT TO: and its parameters.
 func (r *Resolver) VerifyText(ctx context.Context, from Address, text string) (*Resolution, error) {
 	w := newWalk(r, ctx, from, modeVerify)
-	if tokens, _, _ := lex.Scan(text, 0); len(tokens) == 2 && tokens[0] == "<" && tokens[1] == ">" {
+	if tokens, _, faults := lex.Scan(text, 0); len(faults) == 0 && len(tokens) == 2 && tokens[0] == "<" && tokens[1] == ">" {
 		// check_rcpt refuses this before the address is parsed.
-		w.element(&Member{To: Fail{Code: 553, Status: StatusPermanent, Text: "User address required", Exit: exitNoUser}, Text: text}, nil)
+		refused := Fail{Code: 553, Status: StatusPermanent, Text: "User address required", Exit: exitNoUser}
+		w.sendTo([]Member{{To: refused, Text: text}}, nil, 0)
 	} else {
 		w.sendOne(text)
 	}
@@ -131,8 +135,8 @@ func (r *Resolver) Parse(ctx context.Context, text string) (triple, route Route,
 	if !r.parse(ctx, text, &p) {
 		return triple, route, nil, badAddress(StatusMailboxSyntax, "User address required")
 	}
-	for _, err := range append(p.repairs, p.tooDeep...) {
-		return p.triple, p.route, p.steps, err
+	if faults := append(p.repairs, p.tooDeep...); len(faults) > 0 {
+		return p.triple, p.route, p.steps, faults[0]
 	}
 	return p.triple, p.route, p.steps, p.err
 }

@@ -2,6 +2,8 @@ package access
 
 import (
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // canonAddr is an address in the form in which rules look at it: the local part as written, the domain canonical and
@@ -167,9 +169,9 @@ func colonOutsideLiteral(s string) int {
 
 // canonDomain replaces names of this host by its canonical name, and aliases by what they stand for.
 func (e *eval) canonDomain(a *canonAddr) error {
-	d := fold(a.domain)
+	d := maptext.Fold(a.domain)
 	p := e.p
-	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+fold(p.parentDomain()) {
+	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+maptext.Fold(p.parentDomain()) {
 		a.domain = p.hostname()
 		return nil
 	}

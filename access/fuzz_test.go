@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // Whatever the text, it is written back unchanged, every entry stands where it says and is found by its key.
@@ -33,14 +35,14 @@ func FuzzParse(f *testing.F) {
 			value, ok, err := file.Lookup(t.Context(), e.Key)
 			require.NoError(t, err)
 			require.True(t, ok)
-			if !seen[fold(e.Key)] {
+			if !seen[maptext.Fold(e.Key)] {
 				require.Equal(t, e.Value, value)
 			}
-			seen[fold(e.Key)] = true
+			seen[maptext.Fold(e.Key)] = true
 			ParseValue(e.Value)
 		}
 		again, _ := Parse(&b, "access")
-		require.Equal(t, file.entries, again.entries)
+		require.Equal(t, slices.Collect(file.All()), slices.Collect(again.All()))
 	})
 }
 
@@ -57,7 +59,7 @@ func FuzzDecision(f *testing.F) {
 		if v := ParseValue(value); v.Kind == KindRelay {
 			value = "OK"
 		}
-		p.Access = New(mtakit.MapTable{fold(key): value}, &Options{Skip: bits&1 != 0, LookupDotDomain: bits&2 != 0})
+		p.Access = New(mtakit.MapTable{maptext.Fold(key): value}, &Options{Skip: bits&1 != 0, LookupDotDomain: bits&2 != 0})
 		c := Client{Addr: netip.MustParseAddr("203.0.113.9"), Name: "mail.stranger.test", HELO: from, Verified: NameStatus(bits >> 14)}
 		connect := p.Connect(t.Context(), c)
 		sender := p.FromPath(t.Context(), c, from)

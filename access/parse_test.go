@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -44,7 +45,7 @@ func TestParseLines(t *testing.T) {
 			if c.key != "" {
 				want = []Entry{{Key: c.key, Value: c.value, Pos: mtakit.Position{File: "access", Line: 1, Col: 1}}}
 			}
-			assert.Equal(t, want, f.entries)
+			assert.Equal(t, want, slices.Collect(f.All()))
 		})
 	}
 }
@@ -157,14 +158,6 @@ func TestReply(t *testing.T) {
 		{"550 5.2.2222 long", "5.1.1", "550 5.1.1 <a@b>... 5.2.2222 long"},
 	} {
 		assert.Equal(t, c.want, reply(c.text, c.dsn, "<a@b>").Error(), "%s %s", c.text, c.dsn)
-	}
-}
-
-func TestExpandValue(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain": "plain", "%0": "From:k", "a%%0": "a%0", "%1x%9": "x", "100%": "100%", "%a%0": "%aFrom:k",
-	} {
-		assert.Equal(t, want, expand(in, "From:k"), in)
 	}
 }
 

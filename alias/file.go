@@ -139,6 +139,11 @@ func (f *File) valueAt(key string, at int) string {
 			return v
 		}
 	}
+	return f.valueOf(at)
+}
+
+// valueOf returns the value of the entry at an offset alone.
+func (f *File) valueOf(at int) string {
 	s := scanner{text: f.text, max: f.parser.maxLine(), pos: at}
 	l, _ := s.next()
 	return l.value(f.text)

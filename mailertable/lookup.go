@@ -157,6 +157,7 @@ func failure(t []string) (mtakit.Route, error) {
 
 func fail(word string, text []string) (mtakit.Route, error) {
 	f := mtakit.NewFail(word, lex.Join(text, " "))
+	f.Route.User = lex.Show(text)
 	return f.Route, f.Err()
 }
 
@@ -180,10 +181,15 @@ func index(t []string, tok string) int {
 }
 
 // localText writes a decoded local part as the address rules do: in quotes only if it has characters that they would
-// take apart.
+// take apart. One that is several words, some of them quoted, comes as it is.
 func localText(local string) string {
 	if !strings.ContainsAny(local, " \t\r\n()<>,;\"") {
 		return local
+	}
+	if strings.IndexByte(local, '"') >= 0 {
+		if _, _, faults := lex.Scan(local, 0); len(faults) == 0 {
+			return local
+		}
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }

@@ -13,8 +13,12 @@ import (
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/access"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/maildir"
+	"github.com/mtakit/mtakit/mailertable"
 	"github.com/mtakit/mtakit/mailtest"
-	"github.com/mtakit/mtakit/queue/qf"
+	"github.com/mtakit/mtakit/mbox"
+	"github.com/mtakit/mtakit/queue"
+	"github.com/mtakit/mtakit/virtuser"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -23,8 +27,10 @@ import (
 func TestTables(t *testing.T) {
 	t.Parallel()
 	parse := map[mailtest.TableKind]func(io.Reader, string) error{
-		mailtest.Aliases: func(r io.Reader, name string) error { _, err := alias.Parse(r, name); return err },
-		mailtest.Access:  func(r io.Reader, name string) error { _, err := access.Parse(r, name); return err },
+		mailtest.Aliases:       func(r io.Reader, name string) error { _, err := alias.Parse(r, name); return err },
+		mailtest.Access:        func(r io.Reader, name string) error { _, err := access.Parse(r, name); return err },
+		mailtest.Virtusertable: func(r io.Reader, name string) error { _, err := virtuser.Parse(r, name); return err },
+		mailtest.Mailertable:   func(r io.Reader, name string) error { _, err := mailertable.Parse(r, name); return err },
 	}
 	for _, table := range mailtest.Tables() {
 		p := parse[table.Kind]
@@ -57,7 +63,7 @@ func errorLines(err error) (lines []int) {
 	return lines
 }
 
-// Control files that a queue run should try can be read, and what is wrong with the others is wrong.
+// A queue run finds as many messages to try in each directory as the list says.
 func TestQueueStates(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -66,22 +72,17 @@ func TestQueueStates(t *testing.T) {
 			assert.False(t, names[s.Name], "twice")
 			names[s.Name] = true
 			dir := s.Create(t)
-			found := 0
 			entries, err := os.ReadDir(dir)
 			require.NoError(t, err)
 			require.Len(t, entries, len(s.Files))
-			for _, e := range entries {
-				info, err := e.Info()
-				require.NoError(t, err)
-				if !strings.HasPrefix(e.Name(), "qf") || len(e.Name()) > 20 || len(e.Name()) < 3 || info.Mode().Perm()&0o022 != 0 {
-					continue
-				}
-				data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-				require.NoError(t, err)
-				f, err := qf.Decode(string(data), e.Name())
-				if err == nil && len(f.Rcpts) > 0 && f.Quarantine == "" && f.Sender != "" {
-					found++
-				}
+			q, err := queue.Open(dir, nil)
+			require.NoError(t, err)
+			claims, err := q.Claim(t.Context(), queue.ClaimRequest{Max: 10})
+			require.NoError(t, err)
+			found := 0
+			for _, c := range claims {
+				found++
+				c.Release()
 			}
 			assert.Equal(t, s.Deliverable, found)
 		})
@@ -104,7 +105,45 @@ func TestMaildirTrees(t *testing.T) {
 				_, err := os.Lstat(filepath.Join(root, f.Path))
 				assert.NoError(t, err)
 			}
+			list, err := maildir.New(root, nil).List()
+			require.NoError(t, err)
+			assert.Len(t, list, tree.Messages)
 		})
+	}
+}
+
+// What is written is read back, and damage costs no message where it should not.
+func TestMboxRead(t *testing.T) {
+	t.Parallel()
+	for _, variant := range mailtest.MboxVariants() {
+		data, samples := mailtest.SampleMbox(variant, 9, 46)
+		v, err := mbox.ParseVariant(string(variant))
+		require.NoError(t, err)
+		r := mbox.NewReader(bytes.NewReader(data))
+		r.Variant = v
+		n := 0
+		for m, err := range r.Messages() {
+			require.NoError(t, err)
+			got, err := io.ReadAll(m)
+			require.NoError(t, err)
+			want := samples[n].Text
+			if want != "" && !strings.HasSuffix(want, "\n") {
+				want += "\n"
+			}
+			switch variant {
+			case mailtest.MboxRD:
+				require.Equal(t, want, string(got), "message %d, %s", n, samples[n].Kind)
+			case mailtest.MboxCL2:
+				header, body, ok := strings.Cut(string(got), "Content-Length: ")
+				require.True(t, ok)
+				_, body, _ = strings.Cut(body, "\n")
+				if got := header + body; strings.Contains(want, "\n\n") || strings.HasPrefix(want, "\n") { // else the header ends with an empty line now
+					assert.Equal(t, want, got, "message %d, %s", n, samples[n].Kind)
+				}
+			}
+			n++
+		}
+		assert.Equal(t, len(samples), n, variant)
 	}
 }
 

@@ -49,6 +49,9 @@ func (d *Dir) adminOne(ctx context.Context, u *Unit, f Filter, a Action) (bool, 
 	if !f.Match(c.Unit(), time.Now()) {
 		return false, nil
 	}
+	if a.Kind == ActionDelete {
+		return true, d.Delete(ctx, c, a.Reason)
+	}
 	return true, a.apply(ctx, c)
 }
 
@@ -65,7 +68,8 @@ func (a Action) apply(ctx context.Context, c Claim) error {
 		}
 		return c.Hold(ctx, Ready, "")
 	case ActionRetry:
-		return c.Reschedule(ctx, time.Now(), nil)
+		// Without a last attempt nothing has to be waited for, here and in sendmail.
+		return c.Reschedule(ctx, time.Now(), func(u *Unit) { u.LastAttempt = time.Time{} })
 	case ActionRequeue:
 		return c.Reschedule(ctx, time.Time{}, func(u *Unit) {
 			u.Attempts, u.LastAttempt, u.Status = 0, time.Time{}, ""

@@ -20,6 +20,7 @@ type dirDraft struct {
 	sp   *spool
 	env  *Envelope
 	id   ID
+	data ID // names the data file: id, unless that was taken when the body had to be written
 	mem  []byte
 	file vfs.File // the data file, once it exists
 	size int64
@@ -93,24 +94,34 @@ func has8Bit(p []byte) bool {
 	return false
 }
 
-// spill creates the data file and moves there what was in memory. The lock tells Recover that it is in use.
+// spill creates the data file and moves there what was in memory. The lock tells Recover that it is in use. When the
+// caller chose an id whose file is there, the commit will decide what that means; until then the body goes elsewhere.
 func (w *dirDraft) spill() error {
-	f, err := w.d.fs.OpenFile(w.sp.file('d', w.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, w.d.opts.FileMode)
+	w.data = w.id
+	f, err := w.create()
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %w", ErrConflict, err)
+		w.data = NewID()
+		f, err = w.create()
 	}
 	if err != nil {
 		return err
 	}
-	if _, err = filelock.TryFlock(f, true); err == nil {
+	if !w.done { // more is to come, and it may take its time
+		_, err = filelock.TryFlock(f, true)
+	}
+	if err == nil {
 		_, err = f.Write(w.mem)
 	}
 	if err != nil {
 		f.Close()
-		return errors.Join(err, w.d.fs.Remove(w.sp.file('d', w.id)))
+		return errors.Join(err, w.d.fs.Remove(w.sp.file('d', w.data)))
 	}
 	w.file = f
 	return nil
+}
+
+func (w *dirDraft) create() (vfs.File, error) {
+	return w.d.fs.OpenFile(w.sp.file('d', w.data), os.O_RDWR|os.O_CREATE|os.O_EXCL, w.d.opts.FileMode)
 }
 
 func (w *dirDraft) Open(context.Context) (io.ReadCloser, error) {
@@ -140,7 +151,7 @@ func (w *dirDraft) dropBody() error {
 	}
 	w.file.Close()
 	w.file = nil
-	if err := w.d.fs.Remove(w.sp.file('d', w.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.d.fs.Remove(w.sp.file('d', w.data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError(w.id, err)
 	}
 	return nil
@@ -169,13 +180,19 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	w.done = true
 	w.env.ID = w.id
 	hs, err := w.env.prepare(w.size, w.has8)
+	if err == nil && w.file == nil {
+		err = w.spill()
+	}
 	if err == nil {
-		if same, known := w.alreadyThere(ctx); known {
-			w.dropBody()
-			if !same {
-				w.err = fmt.Errorf("%s: %w", w.id, ErrConflict)
+		// A message with this id has a data file with its name, at least when there is only one place for it.
+		if w.data != w.id || len(w.d.spools) > 1 {
+			if same, known := w.alreadyThere(ctx); known {
+				w.dropBody()
+				if !same {
+					w.err = fmt.Errorf("%s: %w", w.id, ErrConflict)
+				}
+				return nil, w.err
 			}
-			return nil, w.err
 		}
 		err = w.commit(hs)
 	}
@@ -189,13 +206,14 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 // commit writes body and control files. In this order everything is on disk before something that refers to it:
 // body, body's directory, control files under their temporary names, renames, directory.
 func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if w.file == nil {
-		if err := w.spill(); err != nil {
-			return err
-		}
-	}
 	if err := w.d.sync(w.file); err != nil {
 		return err
+	}
+	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
+		if err := w.d.fs.Rename(w.sp.file('d', w.data), w.sp.file('d', w.id)); err != nil {
+			return err
+		}
+		w.data = w.id
 	}
 	var cs []*dirClaim
 	defer func() {

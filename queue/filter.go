@@ -31,7 +31,8 @@ type Filter struct {
 }
 
 // Pattern is one of sendmail's queue run patterns: a substring of the queue id (exact case), of the sender, of any
-// recipient or of the quarantine reason (any case). Several of one kind are alternatives.
+// recipient or of the quarantine reason (any case). Several of one kind are alternatives. A negated one for recipients
+// selects a unit that has a recipient without the text.
 type Pattern struct {
 	Kind byte // 'I', 'S', 'R' or 'Q'
 	Text string
@@ -100,7 +101,7 @@ func (f *Filter) matchPatterns(u *Unit) bool {
 		for _, p := range f.Patterns {
 			if p.Kind == kind {
 				asked = true
-				hit = hit || p.match(u) != p.Not
+				hit = hit || p.match(u)
 			}
 		}
 		if asked && !hit {
@@ -110,16 +111,17 @@ func (f *Filter) matchPatterns(u *Unit) bool {
 	return true
 }
 
+// match looks at each recipient apart, like sendmail: a negated pattern matches when one of them lacks the text.
 func (p Pattern) match(u *Unit) bool {
 	switch p.Kind {
 	case 'I':
-		return strings.Contains(string(u.ID), p.Text)
+		return strings.Contains(string(u.ID), p.Text) != p.Not
 	case 'S':
-		return containsFold(u.Sender, p.Text)
+		return containsFold(u.Sender, p.Text) != p.Not
 	case 'R':
-		return slices.ContainsFunc(u.Rcpts, func(r Recipient) bool { return containsFold(r.Addr, p.Text) })
+		return slices.ContainsFunc(u.Rcpts, func(r Recipient) bool { return containsFold(r.Addr, p.Text) != p.Not })
 	}
-	return containsFold(u.Quarantine, p.Text)
+	return containsFold(u.Quarantine, p.Text) != p.Not
 }
 
 func containsFold(s, sub string) bool {
@@ -129,7 +131,7 @@ func containsFold(s, sub string) bool {
 // Action is what Admin does to each selected unit.
 type Action struct {
 	Kind ActionKind
-	// Reason is the reason of ActionHold and ActionQuarantine.
+	// Reason is the reason of ActionHold and ActionQuarantine, and the note in the journal of ActionDelete.
 	Reason string
 	// Do is called by ActionCall with each unit claimed. It ends the claim itself or returns with it still held, which
 	// releases it. Bounce, reroute and undo are made of it.
@@ -149,5 +151,6 @@ const (
 	ActionRetry                            // due at once
 	ActionRequeue                          // due at once, with the counters of a new message; expiry still counts from Created
 	ActionRemove                           // forget it without a report
+	ActionDelete                           // forget it, but so that Undelete brings it back (Dir only)
 	ActionCall                             // whatever Do does
 )

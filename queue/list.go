@@ -97,6 +97,7 @@ func (d *Dir) Get(ctx context.Context, id ID) (*Unit, error) {
 func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	return func(yield func(*Unit, error) bool) {
 		count := 0
+		more := true
 		for _, sp := range d.spools {
 			names, _, err := d.scan(sp, f.letters())
 			if err != nil {
@@ -108,20 +109,23 @@ func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 			if len(f.IDs) > 0 {
 				names = slices.DeleteFunc(names, func(n name) bool { return !slices.Contains(f.IDs, n.id) })
 			}
-			if !d.readAll(ctx, names, func(n name, e *entry, err error) bool {
+			d.readAll(ctx, names, func(n name, e *entry, err error) bool {
 				switch {
 				case errors.Is(err, fs.ErrNotExist):
 					return true // it went while we listed
 				case err != nil && n.letter != 'Q':
-					return yield(nil, storeError(n.id, err))
+					more = yield(nil, storeError(n.id, err))
+					return more
 				case n.letter == 'q' && e.unit.State > Deferred:
 					return true // a q line in a file named qf: sendmail does not list it
 				case !f.Match(e.unit, time.Now()):
 					return true
 				}
 				count++
-				return yield(e.unit, nil) && (f.Limit == 0 || count < f.Limit)
-			}) {
+				more = yield(e.unit, nil) && (f.Limit == 0 || count < f.Limit)
+				return more
+			})
+			if !more {
 				return
 			}
 		}
@@ -132,8 +136,8 @@ func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 }
 
 // readAll reads entries in batches, each batch in parallel, and calls f for each in order. It stops when f returns false
-// or ctx ends, and reports whether it came to the end.
-func (d *Dir) readAll(ctx context.Context, names []name, f func(name, *entry, error) bool) bool {
+// or ctx ends.
+func (d *Dir) readAll(ctx context.Context, names []name, f func(name, *entry, error) bool) {
 	const batch = 64
 	type result struct {
 		e   *entry
@@ -142,7 +146,7 @@ func (d *Dir) readAll(ctx context.Context, names []name, f func(name, *entry, er
 	workers := min(4, runtime.GOMAXPROCS(0))
 	for len(names) > 0 {
 		if ctx.Err() != nil {
-			return false
+			return
 		}
 		part := names[:min(batch, len(names))]
 		names = names[len(part):]
@@ -159,11 +163,10 @@ func (d *Dir) readAll(ctx context.Context, names []name, f func(name, *entry, er
 		wg.Wait()
 		for i, r := range res {
 			if !f(part[i], r.e, r.err) {
-				return false
+				return
 			}
 		}
 	}
-	return true
 }
 
 // Claim takes units. See Store. Without IDs it reads the whole directory each time; the Runner keeps the schedule

@@ -28,6 +28,11 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 	for _, sp := range d.spools {
 		names, _, err := d.scan(sp, "qhtQT")
 		errs = append(errs, err)
+		deleted, err := d.deleted(sp)
+		errs = append(errs, err)
+		for _, n := range deleted {
+			owned[n.id] = true
+		}
 		held := make(map[ID]bool)
 		for _, n := range names {
 			owned[n.id] = true

@@ -72,7 +72,8 @@ type command struct {
 	noChecks    bool // -s
 	verbose     bool // -v
 	config      string
-	fallback    string // -i
+	fallback    string          // -i
+	seen        map[string]bool // new keys, when a map with duplicates shall get no more of them
 	exit        int
 }
 

@@ -144,7 +144,9 @@ func (s *settings) define(name, value string) (err error) {
 	r := &s.resolver
 	switch name {
 	case "SMART_HOST":
-		r.SmartHost = mailerHost(value)
+		if r.SmartHost = mailerHost(value); !strings.Contains(value, ":") {
+			r.SmartHost.Mailer = ""
+		}
 	case "MAIL_HUB":
 		r.MailHub = mailerHost(value)
 	case "LOCAL_RELAY":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,6 +29,7 @@ type World struct {
 
 // Extra is what a single case adds to its configuration.
 type Extra struct {
+	Aliases     map[string]string // in place of the configuration's
 	Files, Dirs []File
 	NoHome      []string
 	Options     []string
@@ -63,7 +65,7 @@ func New(t testing.TB, c *Config, extra Extra) (*World, error) {
 	if w.Fatal = s.fatal(); w.Fatal != "" {
 		return w, nil
 	}
-	if err := c.aliases(w, s, extra.Situation); err != nil || w.Fatal != "" {
+	if err := c.withAliases(extra.Aliases).aliases(w, s, extra.Situation); err != nil || w.Fatal != "" {
 		return w, err
 	}
 	return w, c.files(t, w, s, extra)
@@ -76,7 +78,7 @@ func (s *settings) fatal() string {
 	}
 	for _, word := range s.dontBlame {
 		if _, err := mtakit.ParseDontBlame(word); err != nil {
-			return "readcf: DontBlameSendmail: " + word
+			return "readcf: DontBlameSendmail option: " + word + " unrecognized"
 		}
 	}
 	return ""
@@ -195,6 +197,24 @@ func (c *Config) aliases(w *World, s *settings, situation string) error {
 	return nil
 }
 
+// withAliases returns c with some aliases replaced or added.
+func (c *Config) withAliases(aliases map[string]string) *Config {
+	if len(aliases) == 0 {
+		return c
+	}
+	text := c.Tables["aliases"] // of entries with the same key the last one counts
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	for key, value := range aliases {
+		text += key + ": " + value + "\n"
+	}
+	changed := *c
+	changed.Tables = maps.Clone(c.Tables)
+	changed.Tables["aliases"] = text
+	return &changed
+}
+
 func (c *Config) aliasTable(w *World, src alias.Source, number int) (mtakit.Table, error) {
 	text, ok := c.source(src.File)
 	switch {
@@ -269,8 +289,13 @@ func (c *Config) files(t testing.TB, w *World, s *settings, extra Extra) error {
 			return err
 		}
 	}
-	for _, f := range append(files, extra.Dirs...) {
+	for _, f := range files {
 		if err := makeFile(root, f); err != nil {
+			return err
+		}
+	}
+	for _, f := range extra.Dirs {
+		if err := changeDir(root, f); err != nil {
 			return err
 		}
 	}
@@ -311,6 +336,28 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// Put makes one file of a world below root, in place of what is there.
+func Put(t testing.TB, root string, f File) {
+	t.Helper()
+	name := filepath.Join(root, f.Path)
+	if fi, err := os.Lstat(name); err == nil && !(fi.IsDir() && f.Type == "dir") {
+		if err := os.RemoveAll(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := makeFile(root, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetMode changes a mode, given in octal, of a file below root.
+func SetMode(t testing.TB, root, name, octal string) {
+	t.Helper()
+	if err := setMode(filepath.Join(root, name), octal, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // makeFile makes one file below root. What is there already changes its mode and owner.
 func makeFile(root string, f File) error {
 	name := filepath.Join(root, f.Path)
@@ -342,6 +389,9 @@ func makeFile(root string, f File) error {
 		if err := os.Symlink(f.Target, name); err != nil {
 			return err
 		}
+		if os.Getuid() != 0 && f.Owner == nil && f.Group == nil {
+			return nil
+		}
 		return os.Lchown(name, uid, gid)
 	case "hardlink":
 		return os.Link(filepath.Join(root, f.Target), name)
@@ -353,15 +403,31 @@ func makeFile(root string, f File) error {
 	if err != nil {
 		return err
 	}
-	if f.Mode != "" {
-		bits, err := strconv.ParseUint(f.Mode, 8, 32)
+	if os.Getuid() == 0 || f.Owner != nil || f.Group != nil { // else the file is ours, as good as root's
+		if err := os.Chown(name, uid, gid); err != nil {
+			return err
+		}
+	}
+	return setMode(name, f.Mode, mode)
+}
+
+// changeDir gives a directory that may be there another mode, and another owner if one is named.
+func changeDir(root string, f File) error {
+	name := filepath.Join(root, f.Path)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || f.Owner != nil {
+		f.Type = "dir"
+		return makeFile(root, f)
+	}
+	return setMode(name, f.Mode, 0o755)
+}
+
+func setMode(name, octal string, mode fs.FileMode) error {
+	if octal != "" {
+		bits, err := strconv.ParseUint(octal, 8, 32)
 		if err != nil {
 			return err
 		}
 		mode = fs.FileMode(bits)
-	}
-	if err := os.Chown(name, uid, gid); err != nil {
-		return err
 	}
 	return chmod(name, mode)
 }

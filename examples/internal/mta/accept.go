@@ -27,8 +27,9 @@ type submission struct {
 	bodyType, ret, envID, auth string
 	utf8                       bool
 	hold                       string
-	response                   bool // a report: failures go to the postmaster
-	queueOnly                  bool // queue even local mail, and leave the first attempt to a queue run
+	response                   bool     // a report: failures go to the postmaster
+	id                         queue.ID // of a report, whose header names it already; "" for others
+	queueOnly                  bool     // queue even local mail, and leave the first attempt to a queue run
 
 	helo, client, proto, daemon string
 }
@@ -51,13 +52,12 @@ type submittedRcpt struct {
 // delivered, and the client's next try makes no duplicates.
 func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	now := time.Now()
-	msg := &message{id: queue.NewID(), from: sub.from, arrived: now, sub: sub}
-	tr := trace{helo: sub.helo, client: sub.client, proto: sub.proto, id: string(msg.id), when: now}
-	if len(sub.rcpts) == 1 {
-		tr.rcpt = sub.rcpts[0].text
+	msg := &message{id: sub.id, from: sub.from, arrived: now, sub: sub}
+	header := sub.header
+	if msg.id == "" {
+		msg.id = queue.NewID()
+		header = m.withTrace(sub, string(msg.id), now)
 	}
-	header := tr.append(make([]byte, 0, 512+len(sub.header)), m.cfg.Hostname)
-	header = append(header, sub.header...)
 	msg.content = newContent(header, sub.memory, sub.inMemory, sub.body, sub.bodySize)
 	class := queue.Class(headerValue(sub.header, "Precedence"))
 	msg.priority = queue.Priority(msg.content.size, class, len(sub.rcpts))
@@ -71,11 +71,13 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 			return "", m.storeVerdict(err)
 		}
 	}
-	m.observeAccept(msg, sub, class)
+	if !sub.response { // sendmail tells of its own reports in the line of their parent
+		m.observeAccept(msg, sub, class)
+	}
 	m.deliver(ctx, msg, direct)
 
 	var late []*target // mailboxes that were locked, full disks and the like
-	delivered := false
+	var done []*target
 	for _, t := range direct {
 		switch {
 		case !t.settled:
@@ -83,13 +85,13 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 		case t.result.Err != nil:
 			failed = append(failed, t)
 		default:
-			delivered = true
+			done = append(done, t)
 		}
 	}
 	if len(late) > 0 {
 		more, err := m.enqueueLate(ctx, msg, sub, header, late)
 		if err != nil {
-			if !delivered {
+			if len(done) == 0 {
 				m.takeBack(ctx, claims)
 				return "", m.storeVerdict(errors.Join(late[0].result.Err, err))
 			}
@@ -101,18 +103,28 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 		}
 		claims = append(claims, more...)
 	}
-	if !delivered && len(claims) == 0 && len(failed) > 0 {
+	if len(done) == 0 && len(claims) == 0 && len(failed) > 0 {
 		return "", failed[0].result.Err // nobody has it: the client is told, and no report is needed
 	}
 	if sub.hold != "" {
 		m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(msg.id), Text: sub.hold})
 	}
 	m.handOver(claims)
-	m.reportDirect(ctx, msg, failed)
+	m.reportDirect(ctx, msg, append(failed, done...))
 	if len(claims) == 0 {
 		m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(msg.id)})
 	}
 	return msg.id, nil
+}
+
+// withTrace puts our Received field on top of the header.
+func (m *MTA) withTrace(sub *submission, id string, now time.Time) []byte {
+	tr := trace{helo: sub.helo, client: sub.client, proto: sub.proto, id: id, when: now}
+	if len(sub.rcpts) == 1 {
+		tr.rcpt = sub.rcpts[0].text
+	}
+	b := tr.append(make([]byte, 0, 512+len(sub.header)), m.cfg.Hostname)
+	return append(b, sub.header...)
 }
 
 // plan says what happens to each target first. failed ones are branches that resolution found bad.

@@ -112,6 +112,9 @@ func (m *MTA) openLogs() error {
 
 // reloaded is told by the table set what became of an attempt to load.
 func (m *MTA) reloaded(gen *table.Generation, err error) {
+	if gen == nil {
+		return // at the start there is nothing to fall back on: Open fails
+	}
 	if err != nil {
 		m.problem("", fmt.Errorf("tables not reloaded, the last good ones stay: %w", err))
 		return
@@ -174,7 +177,7 @@ func (m *MTA) openResolver() error {
 		Hostname:     m.cfg.Hostname,
 		LocalDomains: m.local,
 		Virtual:      virtuser.New(m.tables.Table(virtTable)),
-		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{}),
+		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{PreserveDetail: true}),
 		Forward:      fwd,
 		Includes:     inc,
 		Accounts:     m.accounts,
@@ -269,6 +272,7 @@ func (m *MTA) Serve(ctx context.Context, ready func(addr string)) error {
 	var runErr, countErr error
 	wg.Go(func() { runErr = m.runner.Run(work) })
 	wg.Go(func() { countErr = m.counters.Run(work) })
+	wg.Go(func() { _ = m.tables.Run(work) }) // ends with work, and reports by itself
 	ready(l.Addr().String())
 	err = m.smtpd().Serve(ctx, l)
 	stop()

@@ -29,27 +29,40 @@ func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
 	return m.sendReport(ctx, string(u.ID), o, rcpts, r.Text)
 }
 
-// reportDirect tells the sender of a message that is being accepted about recipients that failed beside others that
-// did not.
-func (m *MTA) reportDirect(ctx context.Context, msg *message, failed []*target) {
-	byOwner := map[string][]dsn.Recipient{} // failures of a list are its owner's business
-	for _, t := range failed {
-		if t.rcpt.Flags&queue.RcptFailure == 0 && !msg.sub.response {
-			continue
-		}
-		rr := queue.ReportRcpt{Recipient: t.rcpt, Action: queue.ActionFailed, Target: t.Target, Result: t.result, Attempt: msg.arrived}
-		byOwner[t.Sender] = append(byOwner[t.Sender], reportRcpt(rr, time.Time{}))
+// reportDirect tells the sender of a message that is being accepted what became of recipients that are settled already:
+// failures beside deliveries, and deliveries that the sender wants to hear of (NOTIFY=SUCCESS).
+func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target) {
+	type kind struct {
+		owner  string // failures of a list are its owner's business
+		action queue.ReportAction
 	}
-	for owner, rcpts := range byOwner {
+	reports := map[kind][]dsn.Recipient{}
+	for _, t := range settled {
+		k := kind{t.Sender, queue.ActionFailed}
+		wanted := t.rcpt.Flags&queue.RcptFailure != 0 || msg.sub.response
+		if t.result.Err == nil {
+			k = kind{"", queue.ActionDelivered}
+			wanted = t.rcpt.Flags&queue.RcptSuccess != 0
+		}
+		if wanted {
+			rr := queue.ReportRcpt{Recipient: t.rcpt, Action: k.action, Target: t.Target, Result: t.result, Attempt: msg.arrived}
+			reports[k] = append(reports[k], reportRcpt(rr, time.Time{}))
+		}
+	}
+	for k, rcpts := range reports {
 		o := &dsn.Original{
 			From: msg.from, EnvID: msg.sub.envID, Ret: msg.sub.ret, Client: msg.sub.client, Arrived: msg.arrived,
 			SMTPUTF8: msg.sub.utf8, BodyType: msg.sub.bodyType, Size: msg.content.size, Open: msg.content.Open,
 		}
-		if owner != "" {
-			o.From = senderAddress(owner)
+		if k.owner != "" {
+			o.From = senderAddress(k.owner)
 		}
-		if err := m.sendReport(ctx, string(msg.id), o, rcpts, ""); err != nil {
-			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told of a failure: %w", err))
+		text := ""
+		if k.action == queue.ActionDelivered {
+			text = "Return receipt"
+		}
+		if err := m.sendReport(ctx, string(msg.id), o, rcpts, text); err != nil {
+			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told: %w", err))
 		}
 	}
 }
@@ -79,7 +92,8 @@ func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
 // failed is at an end; the log has it.
 func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts []dsn.Recipient, text string) error {
 	postmaster := mtakit.Address{Local: "postmaster", Domain: m.cfg.Hostname}
-	msg := dsn.New(o, rcpts, dsn.Options{Host: m.cfg.Hostname, ID: string(queue.NewID()), Text: text, Postmaster: postmaster})
+	reportID := queue.NewID()
+	msg := dsn.New(o, rcpts, dsn.Options{Host: m.cfg.Hostname, ID: string(reportID), Text: text, Postmaster: postmaster})
 	if msg == nil {
 		return nil
 	}
@@ -99,15 +113,18 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		return err
 	}
 	sub := &submission{
-		fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
+		id: reportID, fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
 		body:     func() io.Reader { return bytes.NewReader(body.Bytes()) },
 		bodyType: bodyType, eightBit: bodyType == "8BITMIME", utf8: o.SMTPUTF8, response: true, client: "localhost",
 		rcpts: []submittedRcpt{{text: msg.To.Path(), res: res}},
 	}
-	reportID, err := m.accept(ctx, sub)
+	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), FromMailer: mtakit.MailerLocal,
+		Size: int64(header.Len() + body.Len()), Text: msg.Kind(), Stat: msg.Summary()})
+	_, err = m.accept(ctx, sub)
 	var v *mtakit.Error
 	switch {
 	case err == nil:
+		return nil
 	case errors.As(err, &v) && !v.Temporary() && !o.From.IsNull():
 		// The sender's own address is bad: it becomes the postmaster's business.
 		null := *o
@@ -115,21 +132,17 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		return m.sendReport(ctx, id, &null, rcpts, text)
 	case errors.As(err, &v) && !v.Temporary():
 		// Nobody can be told, and nothing may be lost: it waits for an administrator, in quarantine.
-		if reportID, err = m.keep(ctx, sub, "undeliverable report: "+v.Text); err != nil {
-			return err
-		}
-	default:
-		return err
+		return m.keep(ctx, sub, "undeliverable report: "+v.Text)
 	}
-	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), Text: msg.Kind(), Stat: msg.Summary()})
-	return nil
+	return err
 }
 
 // keep puts a message that cannot go anywhere into quarantine.
-func (m *MTA) keep(ctx context.Context, sub *submission, reason string) (queue.ID, error) {
+func (m *MTA) keep(ctx context.Context, sub *submission, reason string) error {
 	sub.hold = reason
 	for i := range sub.rcpts {
 		sub.rcpts[i].unresolved = true
 	}
-	return m.accept(ctx, sub)
+	_, err := m.accept(ctx, sub)
+	return err
 }

@@ -1,0 +1,189 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// trashDir is where deleted entries wait to be purged, inside each queue directory. sendmail does not look there.
+const trashDir = ".deleted"
+
+// JournalEntry is one line of the journal of deletions: DIR/.deleted/journal, one JSON object a line.
+type JournalEntry struct {
+	Time   time.Time `json:"time"`
+	Action string    `json:"action"` // delete, undelete or purge
+	ID     ID        `json:"id"`
+	Sender string    `json:"sender,omitempty"`
+	Rcpts  []string  `json:"recipients,omitempty"`
+	Note   string    `json:"note,omitempty"`
+}
+
+// Delete takes a claimed unit out of the queue without a report, but keeps its files aside until Purge, so that Undelete
+// can bring it back. It ends the claim. When it returns nil, the unit is out of the queue even after a power failure.
+func (d *Dir) Delete(ctx context.Context, c Claim, note string) error {
+	dc, ok := c.(*dirClaim)
+	if !ok || dc.d != d {
+		return errors.New("queue: the claim is not one of this directory")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := dc.check(); err != nil {
+		return err
+	}
+	trash := dc.sp.path + "/" + trashDir
+	if err := d.fs.Mkdir(trash, 0o700); err == nil {
+		if err := d.fs.SyncDir(dc.sp.path); err != nil {
+			return storeError(dc.id, err)
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return storeError(dc.id, err)
+	}
+	u := dc.unit
+	e := JournalEntry{Time: time.Now(), Action: "delete", ID: u.ID, Sender: u.Sender, Note: note}
+	for _, r := range u.Rcpts {
+		e.Rcpts = append(e.Rcpts, r.Addr)
+	}
+	if err := d.journal(dc.sp, e); err != nil {
+		return storeError(dc.id, err)
+	}
+	// The control file first: without it nothing is delivered, and Recover knows that its body still belongs to it.
+	if err := d.fs.Rename(dc.path(), trash+"/"+string(dc.letter)+"f"+string(dc.id)); err != nil {
+		return storeError(dc.id, err)
+	}
+	dc.end()
+	err := errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.qfSync))
+	if err == nil {
+		if err = d.fs.Rename(dc.dataPath, trash+"/df"+string(dc.id)); errors.Is(err, fs.ErrNotExist) {
+			return nil // it had no body
+		}
+	}
+	if err == nil {
+		err = errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.dfSync))
+	}
+	return storeError(dc.id, err)
+}
+
+func (d *Dir) journal(sp *spool, e JournalEntry) error {
+	f, err := d.fs.OpenFile(sp.path+"/"+trashDir+"/journal", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return d.sync(f)
+}
+
+// deleted lists what a trash directory holds.
+func (d *Dir) deleted(sp *spool) ([]name, error) {
+	entries, err := d.fs.ReadDir(sp.path + "/" + trashDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []name
+	for _, e := range entries {
+		if n, ok := parseName(e.Name()); ok && strings.IndexByte("qh", n.letter) >= 0 {
+			n.sp = sp
+			out = append(out, n)
+		}
+	}
+	return out, err
+}
+
+// Deleted returns the ids of entries that Undelete can bring back.
+func (d *Dir) Deleted(ctx context.Context) (ids []ID, err error) {
+	for _, sp := range d.spools {
+		names, lerr := d.deleted(sp)
+		err = errors.Join(err, lerr)
+		for _, n := range names {
+			ids = append(ids, n.id)
+		}
+	}
+	return ids, errors.Join(err, ctx.Err())
+}
+
+// Undelete brings back what Delete took out. ErrNotFound when it was purged, ErrConflict when the id is in use.
+func (d *Dir) Undelete(ctx context.Context, id ID) error {
+	for _, sp := range d.spools {
+		names, err := d.deleted(sp)
+		if err != nil {
+			return storeError(id, err)
+		}
+		for _, n := range names {
+			if n.id == id {
+				return storeError(id, d.undelete(ctx, n))
+			}
+		}
+	}
+	return fmt.Errorf("%s: %w", id, ErrNotFound)
+}
+
+func (d *Dir) undelete(ctx context.Context, n name) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.hasControl(n.id) {
+		return ErrConflict
+	}
+	trash := n.sp.path + "/" + trashDir
+	if err := d.journal(n.sp, JournalEntry{Time: time.Now(), Action: "undelete", ID: n.id}); err != nil {
+		return err
+	}
+	// The body first, and safe, before the control file asks for it.
+	if err := d.fs.Rename(trash+"/df"+string(n.id), n.sp.file('d', n.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := d.syncDir(n.sp.dfSync); err != nil {
+		return err
+	}
+	if err := d.fs.Rename(trash+"/"+string(n.letter)+"f"+string(n.id), n.sp.file(n.letter, n.id)); err != nil {
+		return err
+	}
+	if err := d.syncDir(n.sp.qfSync); err != nil {
+		return err
+	}
+	if u, err := d.Get(ctx, n.id); err == nil && u.State <= Deferred {
+		d.tell(u)
+	}
+	return nil
+}
+
+// Purge removes for good what was deleted longer than age ago.
+func (d *Dir) Purge(ctx context.Context, age time.Duration) (purged int, err error) {
+	var errs []error
+	for _, sp := range d.spools {
+		names, err := d.deleted(sp)
+		errs = append(errs, err)
+		trash := sp.path + "/" + trashDir
+		for _, n := range names {
+			if err := ctx.Err(); err != nil {
+				return purged, err
+			}
+			control := trash + "/" + string(n.letter) + "f" + string(n.id)
+			fi, err := d.fs.Lstat(control)
+			if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
+				continue
+			}
+			// The control file first, so that nothing comes back without its body.
+			if err = d.fs.Remove(control); err == nil {
+				purged++
+				err = errors.Join(d.fs.SyncDir(trash), d.fs.Remove(trash+"/df"+string(n.id)),
+					d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id}))
+			}
+			errs = append(errs, err)
+		}
+	}
+	return purged, errors.Join(errs...)
+}
