@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -59,7 +61,7 @@ func (c *command) run(args []string) int {
 	}
 	conf, err := c.readConfig()
 	if err != nil {
-		fmt.Fprintf(c.stderr, "%s: line 0: cannot open: %v\n", c.config, err)
+		fmt.Fprintf(c.stderr, "%s: line 0: cannot open: %s\n", c.config, errText(err))
 		return exOSFile
 	}
 	sources, err := alias.ParseSources(conf.AliasFile)
@@ -213,4 +215,14 @@ func (d *database) Commit() error {
 func (d *database) Abort() error {
 	d.meter.Done()
 	return nil
+}
+
+// errText words an error as strerror(3) does when it comes from the system.
+func errText(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	s := errno.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
 }
