@@ -39,7 +39,8 @@ type parser struct {
 // when the text holds nothing but comments.
 func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	p := parser{r: r, ctx: ctx, out: out}
-	f, ok := plainFocus(text)
+	var room [2]string
+	f, ok := plainFocus(text, &room)
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
@@ -153,7 +154,7 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 	if !p.checkHosted(f) {
 		return f, false
 	}
-	if local, err := p.r.isLocal(p.ctx, f.domain()); err != nil {
+	if local, err := p.r.isOurs(p.ctx, &f); err != nil {
 		p.hold(err, false)
 	} else if local {
 		if len(f.local) == 1 && f.local[0][0] == '"' {
@@ -254,7 +255,7 @@ func (p *parser) choose(f focus, level int) {
 		p.smartHost(f)
 		return
 	}
-	local, err := p.r.isLocal(p.ctx, host)
+	local, err := p.r.isOurs(p.ctx, &f)
 	if err != nil {
 		p.hold(err, false)
 	}
@@ -328,7 +329,8 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		p.resultOnce(text, level)
 		return true
 	}
-	next, ok := plainFocus(text)
+	var room [2]string
+	next, ok := plainFocus(text, &room)
 	if strings.TrimSpace(text) == "" && local {
 		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
 		p.local(f.local)
@@ -403,7 +405,7 @@ func (p *parser) table(f focus, level int) bool {
 		return false
 	}
 	p.out.steps = append(p.out.steps, d.Step)
-	d.Route.Host, d.Route.User = withDot(d.Route.Host, f), withDot(d.Route.User, f)
+	d.Route.User = withDot(d.Route.User, f)
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && strings.HasSuffix(e.Text, "<@"+f.domain()) {
@@ -439,8 +441,9 @@ func (p *parser) mailer(route Route, f focus, level int) {
 		return
 	}
 	if strings.HasPrefix(route.Host, ">") {
+		route.Host = ">" + strings.TrimSuffix(f.text(), ">")
 		p.out.triple = Route{route.Mailer, route.Host, ""}
-		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.route.Mailer == route.Mailer {
 			p.out.route.User, p.out.addr = "", Address{}
 		}
 		return
@@ -467,7 +470,7 @@ func (p *parser) smartHost(f focus) {
 		p.remote(s, f)
 		return
 	}
-	host := lex.Join(f.host, ".")
+	host := f.domain()
 	shown := host
 	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
 		shown += "."
@@ -517,7 +520,11 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
+	route.Host = strings.ToLower(route.Host)
+	if strings.IndexByte(route.Host, ' ') >= 0 {
+		tokens, _, _ := lex.Scan(route.Host, 0)
+		route.Host = lex.Join(tokens, ".")
+	}
 	domain := f.domain()
 	switch {
 	case f.form != hosted:

@@ -16,9 +16,8 @@ type Resolution struct {
 	Reports  []Report
 	Warnings []error // forward files that were skipped, and the like: for the log
 
-	hostname string
-	nodes    []*node // all addresses on the way
-	dropped  []*node // those that were there already
+	nodes   []*node // all addresses on the way
+	dropped []*node // those that were there already
 }
 
 // Leaf is an end of a resolution: a delivery, or the reason why there is none.
@@ -164,6 +163,9 @@ func (w *walk) finish() *Resolution {
 	if w.r.NoMeToo {
 		w.removeSender()
 	}
+	if len(w.queue) > 2 {
+		res.Leaves = make([]Leaf, 0, len(w.queue))
+	}
 	for _, n := range w.queue {
 		if n.state.dead() {
 			if n.made == 0 && !n.removed && !w.told(n) {
@@ -294,7 +296,8 @@ func (n *node) controlUser(r *Resolver) Control {
 			if n.step != nil && n.step.Key != "" {
 				name = n.step.Key
 			}
-			return Control{User: name, UID: r.DefaultUser.UID, GID: r.DefaultUser.GID}
+			// sendmail sets the user id alone: its C lines read name:1:0. Mailers put the default group in place of 0.
+			return Control{User: name, UID: r.DefaultUser.UID}
 		}
 	}
 	return Control{}

@@ -68,8 +68,13 @@ type walk struct {
 	cut   []*node  // too deep; they are not in the queue, and do not count as alive
 	where Position // line of the list file being read
 
-	res  Resolution
-	node [1]node // the first one lives here
+	res Resolution
+
+	// Most runs need no more than these.
+	node    node
+	nodes   [2]*node
+	account Account
+	leaf1   [1]Leaf
 }
 
 // loop is an element that was dropped because it leads back to where it came from.
@@ -78,12 +83,14 @@ type loop struct{ elem, ancestor *node }
 type nodeKey struct{ mailer, host, user string }
 
 func newWalk(r *Resolver, ctx context.Context, from Address, m mode) *walk {
-	return &walk{r: r, ctx: ctx, mode: m, res: Resolution{From: from, hostname: r.hostname()}}
+	w := &walk{r: r, ctx: ctx, mode: m, res: Resolution{From: from}}
+	w.queue, w.res.Leaves = w.nodes[:0], w.leaf1[:0]
+	return w
 }
 
 func (w *walk) newNode() *node {
-	if len(w.queue) == 0 && w.node[0].text == "" && w.node[0].first == nil {
-		return &w.node[0]
+	if w.node.first == nil {
+		return &w.node
 	}
 	return new(node)
 }
@@ -544,7 +551,13 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.bad(n, &Error{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser})
 		return
 	}
-	n.account = &acct
+	if n == &w.node {
+		w.account = acct
+		n.account = &w.account
+	} else {
+		n.account = &Account{}
+		*n.account = acct
+	}
 	if w.mode == modeVerify {
 		n.state = verified
 		return

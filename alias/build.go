@@ -217,8 +217,9 @@ func (c *compiler) check(l line, value, last string) (left, about string) {
 				c.say(l, 0, "", err.Error())
 			}
 		}
-		b.WriteString(rest[:a.n])
-		value = rest[a.n:]
+		n := max(a.n, 1) // a NUL byte ends what the parser reads, and must not end up here again
+		b.WriteString(rest[:n])
+		value = rest[n:]
 	}
 }
 

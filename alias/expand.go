@@ -46,7 +46,7 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 	}
 	user := m.fold(keyOf(addr.Local))
 	plus := -1
-	if !m.opts.PreserveDetail {
+	if user != "" && !m.opts.PreserveDetail { // "" has the key of the null address, which may have an entry
 		plus = strings.IndexByte(user[1:], '+') + 1
 	}
 	key := user

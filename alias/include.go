@@ -37,7 +37,7 @@ type IncludeOptions struct {
 	RootName string
 	// MaxSize is the size of a list that is still read, in bytes. Zero means 16 MiB.
 	MaxSize int64
-	// MaxLine is the length of a line that is still read, in bytes with its newline. Zero means 2047.
+	// MaxLine is the length of a line that is still read, in bytes. Zero means 64 KiB.
 	MaxLine int
 }
 
@@ -132,8 +132,11 @@ func summary(members []mtakit.Member) string {
 
 // identity is whose eyes look at a list: the controlling user's, or the default user's.
 func (in *Includer) identity(ctl mtakit.Control) safefile.Identity {
-	if ctl.UID == 0 {
+	if ctl.UID == 0 || ctl.UID == in.opts.DefaultUID {
 		return safefile.Identity{UID: in.opts.DefaultUID, GID: in.opts.DefaultGID}
+	}
+	if ctl.GID == 0 { // what sendmail notes for the default user of aliases
+		ctl.GID = in.opts.DefaultGID
 	}
 	id := safefile.Identity{UID: ctl.UID, GID: ctl.GID}
 	if in.opts.Member != nil && ctl.User != "" {

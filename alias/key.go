@@ -131,7 +131,7 @@ func (p *Parser) parseAddress(s string, delim byte) parsed {
 	}
 	a.user = replace(user, isControl)
 	if a.user != user {
-		a.says = append(a.says, complaint{err: fmt.Errorf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user)})
+		a.says = append(a.says, complaint{err: lex.Fault(fmt.Sprintf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user))})
 	}
 	return a
 }
@@ -147,13 +147,13 @@ func longest(tokens []string) (n int) {
 func (p *Parser) checkText(s string) *complaint {
 	if len(s) > maxAddress {
 		s = s[:maxAddress]
-		return &complaint{about: s, err: fmt.Errorf("Address \"%s\" too long (%d bytes max)", s, maxAddress)}
+		return &complaint{about: s, err: lex.Fault(fmt.Sprintf("Address \"%s\" too long (%d bytes max)", s, maxAddress))}
 	}
 	if p.UTF8 {
 		return nil
 	}
 	if shown := replace(s, isC1); shown != s {
-		return &complaint{err: fmt.Errorf("8-bit character in mailbox address \"%s\"", shown), exit: exitUsage, is8bit: true}
+		return &complaint{err: lex.Fault(fmt.Sprintf("8-bit character in mailbox address \"%s\"", shown)), exit: exitUsage, is8bit: true}
 	}
 	return nil
 }

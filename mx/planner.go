@@ -231,6 +231,12 @@ func (p *Planner) planBracket(ctx context.Context, plan *Plan) {
 		plan.fail(BadDomain, err)
 		return
 	}
+	if plan.Domain == "localhost" { // RFC 6761 section 6.3: never asked for; here it is meant, unlike in an MX record
+		h := Host{Name: plan.Domain, Status: HostOK, Exists: true}
+		h.Addrs = p.order([]netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+		plan.Class, plan.Groups = OK, []Group{{Hosts: []Host{h}}}
+		return
+	}
 	h, exists := p.resolve(ctx, plan.Domain)
 	switch {
 	case h.Status == HostTempFail:

@@ -83,8 +83,10 @@ func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, 
 
 // keys lists the keys for addr in the order in which they are tried.
 func keys(tries []try, addr mtakit.Address) []try {
-	local, domain := localText(addr.Local), "@"+addr.Domain
-	tries = append(tries, try{local + domain, [3]string{local}})
+	local := localText(addr.Local)
+	whole := local + "@" + addr.Domain
+	domain := whole[len(local):]
+	tries = append(tries, try{whole, [3]string{local}})
 	user, detail, ok := cutDetail(addr.Local)
 	if !ok {
 		return append(tries, try{domain, [3]string{local}})

@@ -71,7 +71,7 @@ var (
 // read interprets the m4 lines.
 func (c *Config) read() (*settings, error) {
 	s := &settings{canonify: true, aliasFiles: "/etc/mail/aliases"}
-	s.resolver = mtakit.Resolver{Hostname: Hostname, DefaultUser: mtakit.Account{Name: "daemon", UID: 1, GID: 1}}
+	s.resolver = mtakit.Resolver{Hostname: Hostname, DefaultUser: mtakit.Account{Name: "daemon", UID: 1}}
 	for _, line := range c.Features {
 		if err := s.feature(line); err != nil {
 			return nil, err

@@ -13,7 +13,8 @@
 //
 // An empty Host means the domain of the first recipient. Hosts are tried until every recipient has a verdict: the next
 // one gets those for whom a host could not be reached, hung up before the final dot, or answered 4yz to MAIL, RCPT or
-// DATA. After the final dot nothing is ever sent a second time.
+// DATA. After the final dot nothing is ever sent a second time. An address that could not be connected to is tried after
+// the others for a minute.
 //
 // # Sessions
 //

@@ -131,7 +131,7 @@ func TestPerRecipient(t *testing.T) {
 			srv := mailtest.NewUnstarted(t)
 			srv.LMTP, srv.Extensions = tt.lmtp, tt.ext
 			srv.Recipient("gone@sink.test", mailtest.OnRcpt, mailtest.Reply("550 5.1.1 gone"))
-			srv.Recipient("later@sink.test", mailtest.OnRcpt, mailtest.Reply("451 4.2.1 later"))
+			srv.Recipient("later@sink.test", mailtest.OnRcpt, mailtest.Reply("452 4.2.1 later"))
 			if tt.lmtp {
 				srv.Recipient("full@sink.test", mailtest.OnDot, mailtest.Reply("452 4.2.2 full"))
 				srv.Recipient("nope@sink.test", mailtest.OnDot, mailtest.Reply("554 5.2.1 nope"))
@@ -154,6 +154,7 @@ func TestPerRecipient(t *testing.T) {
 				to = []string{"ok@sink.test", "fine@sink.test"}
 			}
 			assert.Equal(t, want, got, srv.Dialogue())
+			assert.Equal(t, 1, strings.Count(srv.Dialogue(), "C: MAIL"), "one transaction is enough")
 			require.Len(t, srv.Messages(), 1)
 			assert.Equal(t, to, srv.Messages()[0].To())
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/mailer/smtp"
 	"github.com/mtakit/mtakit/mailtest"
+	"github.com/mtakit/mtakit/mx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -445,4 +447,55 @@ func TestDrip(t *testing.T) {
 		l.Close()
 		time.Sleep(2 * time.Minute) // until the server has noticed
 	})
+}
+
+// A dead exchanger costs its connect time-out once a minute, not once a message.
+func TestDeadHost(t *testing.T) {
+	t.Parallel()
+	zone := records{
+		"example.test MX": {Exists: true, MX: []mx.Record{{Preference: 1, Host: "dead.test"}, {Preference: 9, Host: "live.test"}}},
+		"dead.test A":     {Exists: true, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
+		"live.test A":     {Exists: true, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var network mailtest.Network
+		srv := mailtest.NewUnstarted(t)
+		srv.Network, srv.Listen = &network, "192.0.2.2:25"
+		srv.Start()
+		var dialed []string
+		m := newMailer(t, smtp.Options{Idle: -1, Planner: &mx.Planner{Resolver: zone}, Dial: func(ctx context.Context, kind, addr string) (net.Conn, error) {
+			dialed = append(dialed, addr)
+			if addr == "192.0.2.1:25" {
+				<-ctx.Done()
+				return nil, &net.OpError{Op: "dial", Net: kind, Err: ctx.Err()}
+			}
+			return network.Dial(ctx, kind, addr)
+		}})
+		send := func() time.Duration {
+			start := time.Now()
+			require.NoError(t, m.Deliver(t.Context(), attempt("example.test", text, "bob@example.test"))[0].Err)
+			return time.Since(start)
+		}
+		assert.Equal(t, 30*time.Second, send())
+		assert.Zero(t, send())
+		time.Sleep(time.Minute)
+		assert.Equal(t, 30*time.Second, send())
+		assert.Equal(t, []string{"192.0.2.1:25", "192.0.2.2:25", "192.0.2.2:25", "192.0.2.1:25", "192.0.2.2:25"}, dialed)
+		// When nobody else is left it is tried all the same.
+		srv.Close()
+		dialed = nil
+		r := m.Deliver(t.Context(), attempt("example.test", text, "bob@example.test"))[0]
+		assert.Equal(t, []string{"192.0.2.2:25", "192.0.2.1:25"}, dialed)
+		assert.Equal(t, outcome{"4.4.1", "Connection timed out with dead.test.", "", true, false}, outcomeOf(r))
+	})
+}
+
+// records is a mx.Resolver in memory.
+type records map[string]*mx.Answer
+
+func (r records) Lookup(_ context.Context, name string, t mx.Type) (*mx.Answer, error) {
+	if a := r[name+" "+t.String()]; a != nil {
+		return a, nil
+	}
+	return &mx.Answer{Exists: true, NegTTL: -1}, nil
 }

@@ -258,8 +258,7 @@ func (t *transaction) readRcpt(k int) error {
 	switch {
 	case rep.code/100 == 2:
 		t.state[k] = rcptAccepted
-	case rep.code == 452 && t.count(rcptAccepted) > 0:
-		// RFC 5321 section 4.5.3.1.10: too many for one transaction
+	case rep.code == 452 && tooMany(rep.status()) && t.count(rcptAccepted) > 0:
 		t.d.results[i], t.state[k] = t.c.result(rep, stageRcpt), rcptTooMany
 	case rep.code/100 == 4:
 		t.d.results[i], t.state[k] = t.c.result(rep, stageRcpt), rcptDeferred
@@ -269,6 +268,12 @@ func (t *transaction) readRcpt(k int) error {
 		return &protocolError{"code " + strconv.Itoa(rep.code) + " to RCPT"}
 	}
 	return nil
+}
+
+// tooMany reports whether a 452 with this status may mean that the transaction has too many recipients (RFC 5321
+// section 4.5.3.1.10), and not that one mailbox is full.
+func tooMany(st mtakit.Status) bool {
+	return st == 0 || st == mtakit.StatusTooManyRcpts.AsTemporary() || st == mtakit.StatusSystemFull
 }
 
 func (t *transaction) readData() (proceed bool, err error) {

@@ -118,7 +118,8 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		bodyType: bodyType, eightBit: bodyType == "8BITMIME", utf8: o.SMTPUTF8, response: true, client: "localhost",
 		rcpts: []submittedRcpt{{text: msg.To.Path(), res: res}},
 	}
-	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), Text: msg.Kind(), Stat: msg.Summary()})
+	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), FromMailer: mtakit.MailerLocal,
+		Size: int64(header.Len() + body.Len()), Text: msg.Kind(), Stat: msg.Summary()})
 	_, err = m.accept(ctx, sub)
 	var v *mtakit.Error
 	switch {

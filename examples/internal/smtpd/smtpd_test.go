@@ -221,7 +221,6 @@ func TestMessage(t *testing.T) {
 		{"line of exactly the buffer", "A: b\r\n\r\n" + strings.Repeat("x", 4095) + "\r\nz\r\n",
 			"A: b\n|" + strings.Repeat("x", 4095) + "\nz\n"},
 	}
-	const chunk = 4096
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
