@@ -165,6 +165,7 @@ func TestInteropConcurrentAppend(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	t.Parallel()
 	procmail, python := tool(t, "procmail"), tool(t, "python3")
 	const n = 200
 	dir := t.TempDir()
