@@ -20,7 +20,15 @@ import (
 //
 // Resolve with a context from WithTracing to see the keys that were tried in vain as well.
 func (r *Resolution) Explain() string {
-	t := tree{leaves: make(map[*node]*Leaf), children: make(map[*node][]*node)}
+	t := r.tree()
+	for _, n := range t.children[nil] {
+		t.print(n, 0)
+	}
+	return t.out.String()
+}
+
+func (r *Resolution) tree() *tree {
+	t := &tree{leaves: make(map[*node]*Leaf), children: make(map[*node][]*node)}
 	for i := range r.Leaves {
 		t.leaves[r.Leaves[i].node] = &r.Leaves[i]
 	}
@@ -33,10 +41,7 @@ func (r *Resolution) Explain() string {
 	for i := range r.Leaves { // those that were cut off are in neither list
 		t.add(r.Leaves[i].node, seen)
 	}
-	for _, n := range t.children[nil] {
-		t.print(n, 0)
-	}
-	return t.out.String()
+	return t
 }
 
 type tree struct {
@@ -60,9 +65,13 @@ func (t *tree) line(depth int, text string) {
 	t.out.WriteByte('\n')
 }
 
+// rewritten reports whether n is its parent in another form.
+func rewritten(n *node) bool {
+	return n.parent != nil && n.text == n.parent.text && n.parent.step == nil
+}
+
 func (t *tree) print(n *node, depth int) {
-	rewritten := n.parent != nil && n.text == n.parent.text && n.parent.step == nil
-	if rewritten {
+	if rewritten(n) {
 		depth-- // local rewriting: the same recipient in another form
 	} else {
 		t.line(depth, n.text)

@@ -296,7 +296,8 @@ func (n *node) controlUser(r *Resolver) Control {
 			if n.step != nil && n.step.Key != "" {
 				name = n.step.Key
 			}
-			return Control{User: name, UID: r.DefaultUser.UID, GID: r.DefaultUser.GID}
+			// sendmail sets the user id alone: its C lines read name:1:0. Mailers put the default group in place of 0.
+			return Control{User: name, UID: r.DefaultUser.UID}
 		}
 	}
 	return Control{}

@@ -427,12 +427,13 @@ func (w *walk) aliases(n *node, depth int) {
 	if w.r.Aliases == nil {
 		return
 	}
-	x, ok, err := w.r.Aliases.Expand(w.ctx, Address{Local: n.route.User})
+	x, ok, err := w.r.alias(w.ctx, n.route.User)
 	if err != nil {
 		w.wait(n, err)
 		return
 	}
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)
@@ -454,10 +455,25 @@ func (w *walk) aliases(n *node, depth int) {
 	n.owner = x.Owner
 }
 
+// alias looks up a local name as it stands.
+func (r *Resolver) alias(ctx context.Context, name string) (Expansion, bool, error) {
+	if e, ok := r.Aliases.(NameExpander); ok {
+		return e.ExpandName(ctx, name)
+	}
+	return r.Aliases.Expand(ctx, Address{Local: name})
+}
+
 // expanded keeps what a table said for explanations.
 func (n *node) expanded(x *Expansion) {
 	step := x.Step
 	n.step = &step
+}
+
+// missed keeps the keys that a table was asked for in vain, which it only tells under WithTracing.
+func (n *node) missed(x *Expansion) {
+	if len(x.Step.Tried) > 0 {
+		n.steps = append(n.steps[:len(n.steps):len(n.steps)], x.Step)
+	}
 }
 
 // include reads a list file.
@@ -566,6 +582,7 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.res.Warnings = append(w.res.Warnings, warning)
 	}
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)

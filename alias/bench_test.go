@@ -108,3 +108,22 @@ func BenchmarkExpand(b *testing.B) {
 		i++
 	}
 }
+
+// BenchmarkExpandList expands a list of a thousand members.
+func BenchmarkExpandList(b *testing.B) {
+	var s strings.Builder
+	s.WriteString("list: member0@example.org")
+	for i := 1; i < 1000; i++ {
+		fmt.Fprintf(&s, ", member%d@host%d.example.org", i, i%7)
+	}
+	p := alias.Parser{MaxLine: 1 << 20}
+	f, err := p.Parse(strings.NewReader(s.String()), "aliases")
+	require.NoError(b, err)
+	m := alias.New(f, alias.Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if x, ok, err := m.Expand(context.Background(), mtakit.Address{Local: "list"}); err != nil || !ok || len(x.To) != 1000 {
+			b.Fatal(ok, err)
+		}
+	}
+}

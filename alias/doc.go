@@ -50,7 +50,8 @@
 // # Differences from sendmail
 //
 //   - A NUL byte is part of its line. sendmail 8.17 takes it for the end of a line that is too long and loses the next one.
-//   - A list file may have 16 MiB and lines of 2047 bytes; longer lines are an error for themselves. sendmail cuts them.
+//   - A list file may have 16 MiB and lines of 64 KiB; longer lines are an error for themselves. sendmail cuts a line after
+//     2047 bytes and takes the rest for another one.
 //   - A list file whose directories cannot be read by this process is tried again later, since its user could read it.
 //   - A key of exclamation marks alone is an ordinary name; sendmail's address rules do not come to an end with it.
 //   - Keys are checked by the stock address rules. The virtusertable and local rules are not asked about them.

@@ -280,8 +280,42 @@ func TestIncludeLongLine(t *testing.T) {
 	assert.Equal(t, "ann", x.To[0].Text)
 	fail, ok := x.To[1].To.(mtakit.Fail)
 	assert.True(t, ok)
-	assert.Equal(t, "Line too long (limit is 2047 bytes)", fail.Text)
+	assert.Equal(t, "Line too long (limit is 65536 bytes)", fail.Text)
 	assert.Equal(t, 2, x.To[1].Pos.Line)
 	assert.Equal(t, "bob", x.To[2].Text)
 	assert.Equal(t, 3, x.To[2].Pos.Line)
+}
+
+// Lists that name each other end at the depth limit, with an error and without mail for anybody.
+func TestIncludeLoop(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	a, b := filepath.Join(root, "a"), filepath.Join(root, "b")
+	write(t, a, ":include:"+b+"\n", 0o644)
+	write(t, b, ":include:"+a+"\nann\n", 0o644)
+	file, err := alias.Parse(strings.NewReader("list: :include:"+a+"\n"), "aliases")
+	require.NoError(t, err)
+	r := &mtakit.Resolver{
+		Aliases:  alias.New(file, alias.Options{PreserveDetail: true}),
+		Includes: includer(t, root, nil),
+		Accounts: mtakit.AccountsFunc(func(_ context.Context, name string) (mtakit.Account, bool, error) {
+			return mtakit.Account{Name: name, UID: 2001}, name == "ann", nil
+		}),
+	}
+	res, err := r.Resolve(context.Background(), mtakit.Address{}, mtakit.Address{Local: "list"})
+	require.NoError(t, err)
+	require.NotEmpty(t, res.Leaves)
+	delivered, failed := 0, 0
+	for _, leaf := range res.Leaves {
+		var e *mtakit.Error
+		switch {
+		case leaf.Err == nil:
+			delivered++
+		case errors.As(leaf.Err, &e):
+			failed++
+			assert.Equal(t, mtakit.StatusLoop, e.Status)
+		}
+	}
+	assert.Equal(t, 1, delivered, "ann, whom b names")
+	assert.NotZero(t, failed)
 }

@@ -41,7 +41,8 @@
 // # Differences from sendmail
 //
 //   - A detail with a slash is not put into file names.
-//   - A file may have 16 MiB and lines of 2047 bytes; longer lines are an error for themselves. sendmail cuts them.
+//   - A file may have 16 MiB and lines of 64 KiB; longer lines are an error for themselves. sendmail cuts a line after 2047
+//     bytes and takes the rest for another one.
 //   - When this process is not root, a file that its user could read, but this process cannot, defers the mail. sendmail
 //     with RunAsUser takes it for refused.
 //   - NonRootSafeAddr is of no use: whose rights programs get is the mailer's business.

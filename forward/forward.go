@@ -42,7 +42,7 @@ type Options struct {
 	RootName string
 	// MaxSize is the size of a file that is still read, in bytes. Zero means 16 MiB.
 	MaxSize int64
-	// MaxLine is the length of a line that is still read, in bytes with its newline. Zero means 2047.
+	// MaxLine is the length of a line that is still read, in bytes. Zero means 64 KiB.
 	MaxLine int
 	// Timeout bounds the search for one user's file; what hangs longer on a dead file server is left behind, and the
 	// mail waits. Zero means none: the search takes as long as the file system does.

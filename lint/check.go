@@ -19,7 +19,7 @@ type CheckOptions struct {
 
 // Check returns all findings, sorted by place. It stops early, with what it has, when ctx ends.
 func Check(ctx context.Context, t *Tables, opt *CheckOptions) []Finding {
-	c := &checker{t: t, ctx: ctx, r: t.Resolver()}
+	c := &checker{t: t, ctx: ctx, r: t.Resolver(), seen: map[fault]bool{}}
 	if opt != nil {
 		c.opt = *opt
 	}
@@ -58,6 +58,7 @@ type checker struct {
 	r     *mtakit.Resolver
 	opt   CheckOptions
 	found []Finding
+	seen  map[fault]bool
 }
 
 func (c *checker) add(pos mtakit.Position, s Severity, code, text string) {

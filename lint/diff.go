@@ -36,7 +36,7 @@ func outcome(l *mtakit.Leaf) string {
 		}
 		fmt.Fprintf(&b, ", user %s", l.Route.User)
 		if l.Route.Mailer == mtakit.MailerProgram || l.Route.Mailer == mtakit.MailerFile {
-			if l.Control.User != "" {
+			if l.Control.User != "" && !l.Control.Alias {
 				fmt.Fprintf(&b, ", as %s", l.Control.User)
 			}
 		}

@@ -335,6 +335,7 @@ func (c *checker) spamUser(e access.Entry) {
 // names lists names for people: at most ten of them.
 func names(all []string) string {
 	slices.Sort(all)
+	all = slices.Compact(all)
 	if more := len(all) - 10; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(all[:10], ", "), more)
 	}

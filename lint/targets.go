@@ -30,6 +30,12 @@ func (c *checker) targets() {
 	}
 }
 
+// fault is a target that was told about.
+type fault struct {
+	pos  mtakit.Position
+	addr mtakit.Address
+}
+
 // follow resolves addr, which the entry at pos answers, and tells about ends that no mail can reach.
 func (c *checker) follow(addr mtakit.Address, pos mtakit.Position) {
 	res, err := c.r.Resolve(c.ctx, mtakit.Address{}, addr)
@@ -49,6 +55,13 @@ func (c *checker) follow(addr mtakit.Address, pos mtakit.Position) {
 			continue
 		}
 		at := c.origin(l, pos)
+		if e.Status != mtakit.StatusLoop { // an entry is at fault once, however many lead to it
+			this := fault{at, l.Addr}
+			if c.seen[this] {
+				continue
+			}
+			c.seen[this] = true
+		}
 		switch {
 		case c.deliberate(l):
 		case l.Lost || e.Status == mtakit.StatusLoop:

@@ -331,4 +331,4 @@ func (w streamWriter) WriteMsg(m *dns.Msg) error { return w.Conn.WriteMsg(m) }
 
 // DNSTimeout is a time-out for DNS clients under test that keeps cases with the behaviour Timeout quick and still
 // leaves a busy machine time to answer.
-const DNSTimeout = 400 * time.Millisecond
+const DNSTimeout = time.Second

@@ -66,6 +66,18 @@ func TestShuffle(t *testing.T) {
 	}
 }
 
+// localhost is this machine where a next hop names it in brackets, and an ordinary name where DNS does.
+func TestLocalhost(t *testing.T) {
+	t.Parallel()
+	p := &mx.Planner{Resolver: records{"d.test MX": mxAnswer(mx.Record{1, "localhost"})}}
+	assert.Equal(t, mx.NoAddress, p.Plan(t.Context(), "d.test").Class)
+	var got []string
+	for c := range p.Plan(t.Context(), "[localhost]").Candidates() {
+		got = append(got, c.Addr.String())
+	}
+	assert.Equal(t, []string{"::1", "127.0.0.1"}, got)
+}
+
 // Families take turns, IPv6 first, and an address that two hosts share is tried once.
 func TestCandidates(t *testing.T) {
 	t.Parallel()

@@ -255,19 +255,29 @@ func (c *dirClaim) write(ctx context.Context, due *time.Time, f func(*Unit)) err
 // replace writes the control file anew and renames it over the old one. The lock moves with it.
 func (c *dirClaim) replace(file *qf.File, due *time.Time) error {
 	old := c.lock
+	if err := c.put(file, due, c.path()); err != nil {
+		return err
+	}
+	old.Close()
+	return nil
+}
+
+// put writes a control file with the given name. On success c.lock is the lock of the new file and the caller has to
+// close the old one; after an error everything is as before.
+func (c *dirClaim) put(file *qf.File, due *time.Time, path string) error {
+	old, version := c.lock, c.version
 	c.lock = nil
 	if err := c.writeTemp(file, due); err != nil {
 		c.lock = old
 		return err
 	}
 	tmp := c.sp.file('t', c.id)
-	if err := c.d.fs.Rename(tmp, c.path()); err != nil {
+	if err := c.d.fs.Rename(tmp, path); err != nil {
 		c.lock.Close()
-		c.lock = old
+		c.lock, c.version = old, version
 		c.d.fs.Remove(tmp)
 		return err
 	}
-	old.Close()
 	return nil
 }
 
@@ -275,23 +285,28 @@ func (c *dirClaim) Complete(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
-		return err
+	if c.ended.Load() {
+		return c.lost()
 	}
-	// The control file goes first: what is left after a crash is a body that nobody asks for. sendmail does it the
-	// other way round and may deliver an empty message then.
+	// The control file goes first, and the body when that is on disk: what is left after a crash is a body that nobody
+	// asks for. sendmail does it the other way round and may deliver an empty message then.
 	if err := c.d.fs.Remove(c.path()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // somebody without regard for locks
+			c.end()
+			return c.lost()
+		}
 		return storeError(c.id, err)
-	}
-	err := c.d.fs.Remove(c.dataPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
 	}
 	if !c.fresh {
 		c.d.fs.Remove(c.sp.file('x', c.id)) // normally there is none
 	}
 	c.end()
-	return storeError(c.id, err)
+	c.sp.qfSync.removeLater(c.dataPath)
+	if c.d.lazy.Load() {
+		return nil // the next accepted message syncs the directory anyway
+	}
+	c.d.flush()
+	return nil
 }
 
 func (c *dirClaim) Hold(ctx context.Context, s State, reason string) error {
@@ -335,8 +350,8 @@ func (c *dirClaim) Hold(ctx context.Context, s State, reason string) error {
 	return nil
 }
 
-// rename writes the control file anew with another first letter. The old one goes when the new one is safe; when both
-// are there after a crash, hf counts.
+// rename writes the control file anew with another first letter. The old one goes when the new one is safe; while both
+// are there, hf counts.
 func (c *dirClaim) rename(file *qf.File, letter byte) error {
 	if letter == c.letter {
 		if err := c.replace(file, nil); err != nil {
@@ -344,23 +359,27 @@ func (c *dirClaim) rename(file *qf.File, letter byte) error {
 		}
 		return storeError(c.id, c.d.syncDir(c.sp.qfSync))
 	}
-	oldPath, oldLetter := c.path(), c.letter
-	c.letter = letter
-	if err := c.replace(file, nil); err != nil {
-		c.letter = oldLetter
+	oldLock, oldPath, newPath, version := c.lock, c.path(), c.sp.file(letter, c.id), c.version
+	if err := c.put(file, nil, newPath); err != nil {
 		return storeError(c.id, err)
 	}
 	err := c.d.syncDir(c.sp.qfSync)
 	if err == nil {
-		err = c.d.fs.Remove(oldPath)
+		if err = c.d.fs.Remove(oldPath); err == nil {
+			oldLock.Close()
+			c.letter = letter
+			if err = c.d.syncDir(c.sp.qfSync); err != nil {
+				return fmt.Errorf("%s: %w: %w", c.id, ErrUncertain, err)
+			}
+			return nil
+		}
 	}
-	if err == nil {
-		err = c.d.syncDir(c.sp.qfSync)
+	c.lock.Close()
+	c.lock, c.version = oldLock, version
+	if rerr := c.d.fs.Remove(newPath); rerr != nil {
+		return fmt.Errorf("%s: %w: %w", c.id, ErrUncertain, errors.Join(err, rerr))
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w: %w", c.id, ErrUncertain, err)
-	}
-	return nil
+	return storeError(c.id, err)
 }
 
 func (c *dirClaim) Fork(ctx context.Context, spec UnitSpec) (Claim, error) {
@@ -397,8 +416,8 @@ func (c *dirClaim) Fork(ctx context.Context, spec UnitSpec) (Claim, error) {
 	if f.Quarantine != "" {
 		n.letter = 'h'
 	}
-	if err = n.writeTemp(n.file, nil); err == nil && n.sp.dfSync != n.sp.qfSync {
-		err = c.d.syncDir(n.sp.dfSync)
+	if err = n.writeTemp(n.file, nil); err == nil {
+		err = c.d.syncDir(n.sp.dfSync) // the link has to be there before the control file asks for it
 	}
 	if err == nil {
 		err = c.d.fs.Rename(n.sp.file('t', n.id), n.path())

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -74,6 +75,8 @@ type Dir struct {
 	fs     vfs.FS
 	root   string
 	spools []*spool
+
+	lazy atomic.Bool // a Runner calls flush
 
 	mu      sync.Mutex
 	held    map[ID]*dirClaim // claims of this process
@@ -260,6 +263,28 @@ func (d *Dir) syncDir(s *dirSync) error {
 		return nil
 	}
 	return s.wait()
+}
+
+// setLazy lets removals wait for the next sync of their directory, until flush. The Runner does that.
+func (d *Dir) setLazy(on bool) { d.lazy.Store(on) }
+
+// flush finishes the removals that wait.
+func (d *Dir) flush() error {
+	var errs []error
+	for _, sp := range d.spools {
+		if d.opts.SuperSafe != SuperSafeFalse {
+			errs = append(errs, sp.qfSync.flush())
+			continue
+		}
+		sp.qfSync.mu.Lock()
+		doomed := sp.qfSync.doomed
+		sp.qfSync.doomed = nil
+		sp.qfSync.mu.Unlock()
+		for _, path := range doomed {
+			d.fs.Remove(path)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Notify calls f for every unit that this process makes ready to be tried without keeping the claim on it: after

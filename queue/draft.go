@@ -106,7 +106,10 @@ func (w *dirDraft) spill() error {
 	if err != nil {
 		return err
 	}
-	if _, err = filelock.TryFlock(f, true); err == nil {
+	if !w.done { // more is to come, and it may take its time
+		_, err = filelock.TryFlock(f, true)
+	}
+	if err == nil {
 		_, err = f.Write(w.mem)
 	}
 	if err != nil {
@@ -177,13 +180,19 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	w.done = true
 	w.env.ID = w.id
 	hs, err := w.env.prepare(w.size, w.has8)
+	if err == nil && w.file == nil {
+		err = w.spill()
+	}
 	if err == nil {
-		if same, known := w.alreadyThere(ctx); known {
-			w.dropBody()
-			if !same {
-				w.err = fmt.Errorf("%s: %w", w.id, ErrConflict)
+		// A message with this id has a data file with its name, at least when there is only one place for it.
+		if w.data != w.id || len(w.d.spools) > 1 {
+			if same, known := w.alreadyThere(ctx); known {
+				w.dropBody()
+				if !same {
+					w.err = fmt.Errorf("%s: %w", w.id, ErrConflict)
+				}
+				return nil, w.err
 			}
-			return nil, w.err
 		}
 		err = w.commit(hs)
 	}
@@ -197,11 +206,6 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 // commit writes body and control files. In this order everything is on disk before something that refers to it:
 // body, body's directory, control files under their temporary names, renames, directory.
 func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if w.file == nil {
-		if err := w.spill(); err != nil {
-			return err
-		}
-	}
 	if err := w.d.sync(w.file); err != nil {
 		return err
 	}

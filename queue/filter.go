@@ -31,7 +31,8 @@ type Filter struct {
 }
 
 // Pattern is one of sendmail's queue run patterns: a substring of the queue id (exact case), of the sender, of any
-// recipient or of the quarantine reason (any case). Several of one kind are alternatives.
+// recipient or of the quarantine reason (any case). Several of one kind are alternatives. A negated one for recipients
+// selects a unit that has a recipient without the text.
 type Pattern struct {
 	Kind byte // 'I', 'S', 'R' or 'Q'
 	Text string
@@ -100,7 +101,7 @@ func (f *Filter) matchPatterns(u *Unit) bool {
 		for _, p := range f.Patterns {
 			if p.Kind == kind {
 				asked = true
-				hit = hit || p.match(u) != p.Not
+				hit = hit || p.match(u)
 			}
 		}
 		if asked && !hit {
@@ -110,16 +111,17 @@ func (f *Filter) matchPatterns(u *Unit) bool {
 	return true
 }
 
+// match looks at each recipient apart, like sendmail: a negated pattern matches when one of them lacks the text.
 func (p Pattern) match(u *Unit) bool {
 	switch p.Kind {
 	case 'I':
-		return strings.Contains(string(u.ID), p.Text)
+		return strings.Contains(string(u.ID), p.Text) != p.Not
 	case 'S':
-		return containsFold(u.Sender, p.Text)
+		return containsFold(u.Sender, p.Text) != p.Not
 	case 'R':
-		return slices.ContainsFunc(u.Rcpts, func(r Recipient) bool { return containsFold(r.Addr, p.Text) })
+		return slices.ContainsFunc(u.Rcpts, func(r Recipient) bool { return containsFold(r.Addr, p.Text) != p.Not })
 	}
-	return containsFold(u.Quarantine, p.Text)
+	return containsFold(u.Quarantine, p.Text) != p.Not
 }
 
 func containsFold(s, sub string) bool {

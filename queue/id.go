@@ -27,6 +27,7 @@ type idSource struct {
 	top   int64 // the highest base so far
 	seq   int
 	left  int
+	pid   int
 	spare []secondRange // seconds that were never a base, oldest first
 }
 
@@ -54,7 +55,7 @@ func (s *idSource) take(now int64) (ID, bool) {
 		return "", false
 	}
 	s.left--
-	id := formatID(s.base, s.seq, os.Getpid())
+	id := formatID(s.base, s.seq, s.pid)
 	s.seq = (s.seq + 1) % idsPerBase
 	return id, true
 }
@@ -64,7 +65,7 @@ func (s *idSource) rebase(now int64) bool {
 	case s.top == 0 || now < s.top-borrowAhead || now > s.top+24*3600:
 		// The first time, or the clock jumped: nothing is known about the seconds before.
 		s.base, s.top, s.spare = now, now, nil
-		s.seq = rand.IntN(idsPerBase)
+		s.seq, s.pid = rand.IntN(idsPerBase), os.Getpid()
 	case now > s.top:
 		if from := max(s.top+1, now-spareLimit); from < now {
 			s.spare = append(s.spare, secondRange{from, now})

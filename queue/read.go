@@ -173,6 +173,11 @@ func (c *dirClaim) acquire() (ok bool, err error) {
 	if !named.Mode().IsRegular() || !sameFile(named, open) {
 		return false, nil // renamed over while we opened it
 	}
+	if c.letter == 'q' {
+		if _, err := c.d.fs.Lstat(c.sp.file('h', c.id)); err == nil {
+			return false, nil // a quarantine or release that was cut short; Recover finishes it
+		}
+	}
 	if ok, text := c.d.trusted(open); !ok {
 		c.d.problem(c.id, text, nil)
 		return false, c.lose("bogus file uid/gid in mqueue", errors.New(text))

@@ -148,10 +148,41 @@ func (r *Runner) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { r.scanLoop(ctx) })
 	loops.Go(func() { r.recoverLoop(ctx) })
+	if f, ok := r.o.Store.(flusher); ok {
+		f.setLazy(true)
+		loops.Go(func() { r.flushLoop(ctx, f) })
+		defer func() {
+			f.setLazy(false)
+			if err := f.flush(); err != nil {
+				r.problem("", err)
+			}
+		}()
+	}
 	r.timerLoop(ctx)
 	loops.Wait()
 	r.drain(cancel)
 	return nil
+}
+
+// flusher is a Store whose removals may wait a moment, so that many share one sync.
+type flusher interface {
+	setLazy(on bool)
+	flush() error
+}
+
+func (r *Runner) flushLoop(ctx context.Context, f flusher) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := f.flush(); err != nil {
+				r.problem("", err)
+			}
+		}
+	}
 }
 
 // drain ends what is under way and releases what has not begun.

@@ -15,6 +15,9 @@ type dirSync struct {
 	mu      sync.Mutex
 	next    *syncBatch
 	running bool
+	// doomed are data files whose control files were removed: they go when that is on disk, since a control file
+	// without its body would be delivered as an empty message after a crash.
+	doomed []string
 }
 
 type syncBatch struct {
@@ -41,12 +44,22 @@ func (s *dirSync) wait() error {
 	}
 	s.running = true
 	s.next = nil
+	doomed := s.doomed
+	s.doomed = nil
 	s.mu.Unlock()
 
 	b.err = s.fs.SyncDir(s.path)
 	close(b.done)
 
+	if b.err == nil {
+		for _, path := range doomed {
+			s.fs.Remove(path) // what stays is removed by Recover some day
+		}
+	}
 	s.mu.Lock()
+	if b.err != nil {
+		s.doomed = append(doomed, s.doomed...)
+	}
 	if s.next != nil {
 		s.next.lead <- struct{}{}
 	} else {
@@ -54,4 +67,22 @@ func (s *dirSync) wait() error {
 	}
 	s.mu.Unlock()
 	return b.err
+}
+
+// removeLater removes a data file after the next sync of the directory.
+func (s *dirSync) removeLater(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doomed = append(s.doomed, path)
+}
+
+// flush syncs the directory if something waits for that.
+func (s *dirSync) flush() error {
+	s.mu.Lock()
+	idle := len(s.doomed) == 0
+	s.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return s.wait()
 }

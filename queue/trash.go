@@ -57,12 +57,17 @@ func (d *Dir) Delete(ctx context.Context, c Claim, note string) error {
 	if err := d.fs.Rename(dc.path(), trash+"/"+string(dc.letter)+"f"+string(dc.id)); err != nil {
 		return storeError(dc.id, err)
 	}
-	err := d.fs.Rename(dc.dataPath, trash+"/df"+string(dc.id))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
 	dc.end()
-	return storeError(dc.id, errors.Join(err, d.fs.SyncDir(trash), d.syncDir(dc.sp.qfSync)))
+	err := errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.qfSync))
+	if err == nil {
+		if err = d.fs.Rename(dc.dataPath, trash+"/df"+string(dc.id)); errors.Is(err, fs.ErrNotExist) {
+			return nil // it had no body
+		}
+	}
+	if err == nil {
+		err = errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.dfSync))
+	}
+	return storeError(dc.id, err)
 }
 
 func (d *Dir) journal(sp *spool, e JournalEntry) error {
@@ -171,13 +176,11 @@ func (d *Dir) Purge(ctx context.Context, age time.Duration) (purged int, err err
 			if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
 				continue
 			}
-			err = d.fs.Remove(trash + "/df" + string(n.id))
-			if err == nil || errors.Is(err, fs.ErrNotExist) {
-				err = d.fs.Remove(control)
-			}
-			if err == nil {
+			// The control file first, so that nothing comes back without its body.
+			if err = d.fs.Remove(control); err == nil {
 				purged++
-				err = d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id})
+				err = errors.Join(d.fs.SyncDir(trash), d.fs.Remove(trash+"/df"+string(n.id)),
+					d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id}))
 			}
 			errs = append(errs, err)
 		}

@@ -238,4 +238,6 @@ func Show(tokens []string) string {
 	return b.String()
 }
 
-func isWord(t string) bool { return len(t) != 1 || strings.IndexByte(`@.<>+:;,[]()!%\/"|=$~^&'`, t[0]) < 0 }
+func isWord(t string) bool {
+	return len(t) != 1 || strings.IndexByte(`@.<>+:;,[]()!%\/"|=$~^&'`, t[0]) < 0
+}

@@ -32,8 +32,10 @@ type File struct {
 	Size int64
 	UID  int // the owner
 	GID  int
-	// Unsafe is the reason why the directories of the path are unsafe though tolerated, or "".
-	Unsafe Reason
+	// UnsafeDir is the reason why the directories of the path are unsafe though tolerated, or "". Vouched is true if
+	// they were tolerated as group writable ones, which does not make the file less trustworthy.
+	UnsafeDir Reason
+	Vouched   bool
 }
 
 // attempts is how often a file that changes under our hands is looked at before ErrChanged.
@@ -94,9 +96,8 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 		UID:  int(st.Uid),
 		GID:  int(st.Gid),
 	}
-	if !rules.GroupWritableDir || w.other != "" || unsafe != GroupWritableDir {
-		file.Unsafe = unsafe
-	}
+	file.UnsafeDir = unsafe
+	file.Vouched = rules.GroupWritableDir && !rules.UnsafeDir && unsafe == GroupWritableDir
 	return file, nil
 }
 

@@ -184,7 +184,7 @@ func (c *Config) aliases(w *World, s *settings, situation string) error {
 		return fmt.Errorf("situation not understood: %s", situation)
 	}
 	var chain chain
-	options := alias.Options{PreserveDetail: true} // the Resolver tries user+* and user itself
+	options := alias.Options{}
 	for i, src := range sources {
 		table, err := c.aliasTable(w, src, i)
 		if err != nil {
@@ -389,6 +389,9 @@ func makeFile(root string, f File) error {
 		if err := os.Symlink(f.Target, name); err != nil {
 			return err
 		}
+		if os.Getuid() != 0 && f.Owner == nil && f.Group == nil {
+			return nil
+		}
 		return os.Lchown(name, uid, gid)
 	case "hardlink":
 		return os.Link(filepath.Join(root, f.Target), name)
@@ -400,8 +403,10 @@ func makeFile(root string, f File) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chown(name, uid, gid); err != nil {
-		return err
+	if os.Getuid() == 0 || f.Owner != nil || f.Group != nil { // else the file is ours, as good as root's
+		if err := os.Chown(name, uid, gid); err != nil {
+			return err
+		}
 	}
 	return setMode(name, f.Mode, mode)
 }

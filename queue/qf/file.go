@@ -49,7 +49,8 @@ type File struct {
 	Headers     []Header
 	Extra       []Record // D, E and L lines, and those with an unknown letter
 
-	raw string // as parsed
+	raw    string // as parsed
+	parsed bool
 }
 
 // Macro is one $ line. Name is "r" or "daemon_flags", without braces.
@@ -104,7 +105,7 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 // Bytes returns what WriteTo writes.
 func (f *File) Bytes() []byte {
 	b := f.Append(nil)
-	if f.raw != "" {
+	if f.parsed {
 		if old, _ := Decode(f.raw, ""); old != nil && string(old.Append(nil)) == string(b) {
 			return []byte(f.raw)
 		}
@@ -227,16 +228,16 @@ func appendOpt(b []byte, letter byte, s string) []byte {
 
 // appendLine appends a value that has to stay on one line.
 func appendLine(b []byte, s string) []byte {
-	if strings.IndexByte(s, '\n') < 0 {
-		b = append(b, s...)
-		return append(b, '\n')
+	if strings.IndexByte(s, '\n') >= 0 {
+		s = strings.ReplaceAll(s, "\n", " ")
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\n' {
-			b = append(b, ' ')
-		} else {
-			b = append(b, s[i])
-		}
+	return appendEnd(append(b, s...))
+}
+
+// appendEnd ends a line. A CR there would be taken for a part of the line end.
+func appendEnd(b []byte) []byte {
+	if n := len(b) - 1; b[n] == '\r' {
+		b[n] = ' '
 	}
 	return append(b, '\n')
 }
@@ -253,13 +254,12 @@ func appendFolded(b []byte, s string) []byte {
 			break // a newline at the very end
 		}
 		if s[0] == ' ' || s[0] == '\t' {
-			b = append(b, '\n')
+			b = appendEnd(b)
 		} else {
 			b = append(b, ' ')
 		}
 	}
-	b = append(b, s...)
-	return append(b, '\n')
+	return appendEnd(append(b, s...))
 }
 
 // MacroOrder is the place of a macro in sendmail's symbol table, by which it writes the $ lines. Lower goes first.

@@ -23,7 +23,7 @@ func Parse(r io.Reader, name string) (*File, error) {
 
 // Decode is Parse of a text in memory. The File keeps parts of the text.
 func Decode(text, name string) (*File, error) {
-	f := &File{raw: text}
+	f := &File{raw: text, parsed: true}
 	if text == "" {
 		return f, &mtakit.SyntaxError{Pos: mtakit.Position{File: name}, Err: ErrEmpty}
 	}

@@ -71,14 +71,11 @@ func sameOutcome(a, b *target) bool {
 func (m *MTA) outcome(msg *message, t *target, took time.Duration) mtakit.Event {
 	e := mtakit.Event{
 		ID: string(msg.id), Mailer: t.Route.Mailer, Control: t.rcpt.Control, Delay: time.Since(msg.arrived), XDelay: took,
-		Priority: msg.priority, Relay: t.result.Relay, Size: msg.content.size, Status: statusOf(t.result.Err), From: msg.from,
+		Priority: msg.priority, Relay: t.result.Relay, FromMailer: m.mailerOf(msg.from), Size: msg.content.size, Status: statusOf(t.result.Err), From: msg.from,
 	}
 	switch err := t.result.Err; {
 	case err == nil:
-		e.Kind, e.Stat = mtakit.EventDeliver, "Sent"
-		if t.result.Reply != "" {
-			e.Stat = "Sent (" + t.result.Reply + ")"
-		}
+		e.Kind, e.Reply = mtakit.EventDeliver, t.result.Reply
 	case mtakit.Temporary(err):
 		e.Kind, e.Reply = mtakit.EventDefer, t.result.Reply
 		e.Stat = "Deferred: " + statText(t)

@@ -43,6 +43,10 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 		if t.result.Err == nil {
 			k = kind{"", queue.ActionDelivered}
 			wanted = t.rcpt.Flags&queue.RcptSuccess != 0
+			if isRelay(t.Route) { // a next hop that knows DSN tells the sender itself
+				k.action = queue.ActionRelayed
+				wanted = wanted && t.result.Relayed
+			}
 		}
 		if wanted {
 			rr := queue.ReportRcpt{Recipient: t.rcpt, Action: k.action, Target: t.Target, Result: t.result, Attempt: msg.arrived}
@@ -58,7 +62,7 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 			o.From = senderAddress(k.owner)
 		}
 		text := ""
-		if k.action == queue.ActionDelivered {
+		if k.action != queue.ActionFailed {
 			text = "Return receipt"
 		}
 		if err := m.sendReport(ctx, string(msg.id), o, rcpts, text); err != nil {
@@ -92,7 +96,8 @@ func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
 // failed is at an end; the log has it.
 func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts []dsn.Recipient, text string) error {
 	postmaster := mtakit.Address{Local: "postmaster", Domain: m.cfg.Hostname}
-	msg := dsn.New(o, rcpts, dsn.Options{Host: m.cfg.Hostname, ID: string(queue.NewID()), Text: text, Postmaster: postmaster})
+	reportID := queue.NewID()
+	msg := dsn.New(o, rcpts, dsn.Options{Host: m.cfg.Hostname, ID: string(reportID), Text: text, Postmaster: postmaster})
 	if msg == nil {
 		return nil
 	}
@@ -112,15 +117,18 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		return err
 	}
 	sub := &submission{
-		fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
+		id: reportID, fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
 		body:     func() io.Reader { return bytes.NewReader(body.Bytes()) },
 		bodyType: bodyType, eightBit: bodyType == "8BITMIME", utf8: o.SMTPUTF8, response: true, client: "localhost",
 		rcpts: []submittedRcpt{{text: msg.To.Path(), res: res}},
 	}
-	reportID, err := m.accept(ctx, sub)
+	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), FromMailer: mtakit.MailerLocal,
+		Size: int64(header.Len() + body.Len()), Text: msg.Kind(), Stat: msg.Summary()})
+	_, err = m.accept(ctx, sub)
 	var v *mtakit.Error
 	switch {
 	case err == nil:
+		return nil
 	case errors.As(err, &v) && !v.Temporary() && !o.From.IsNull():
 		// The sender's own address is bad: it becomes the postmaster's business.
 		null := *o
@@ -128,21 +136,17 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 		return m.sendReport(ctx, id, &null, rcpts, text)
 	case errors.As(err, &v) && !v.Temporary():
 		// Nobody can be told, and nothing may be lost: it waits for an administrator, in quarantine.
-		if reportID, err = m.keep(ctx, sub, "undeliverable report: "+v.Text); err != nil {
-			return err
-		}
-	default:
-		return err
+		return m.keep(ctx, sub, "undeliverable report: "+v.Text)
 	}
-	m.observe(mtakit.Event{Kind: mtakit.EventReport, ID: id, NewID: string(reportID), Text: msg.Kind(), Stat: msg.Summary()})
-	return nil
+	return err
 }
 
 // keep puts a message that cannot go anywhere into quarantine.
-func (m *MTA) keep(ctx context.Context, sub *submission, reason string) (queue.ID, error) {
+func (m *MTA) keep(ctx context.Context, sub *submission, reason string) error {
 	sub.hold = reason
 	for i := range sub.rcpts {
 		sub.rcpts[i].unresolved = true
 	}
-	return m.accept(ctx, sub)
+	_, err := m.accept(ctx, sub)
+	return err
 }

@@ -56,9 +56,10 @@ func (m *MTA) openSession(ctx context.Context, remote net.Addr) (smtpd.Session, 
 		s.client.Verified = access.NameForged
 	}
 	s.client.Rate, s.client.Open = m.clients.Open(ip)
+	m.observe(mtakit.Event{Kind: mtakit.EventConnect, Client: s.text})
 	d := m.policy.Load().Connect(ctx, s.client)
 	if d.Err != nil {
-		m.observe(mtakit.Event{Kind: mtakit.EventReject, Client: s.text, Text: "check_relay", Err: d.Err})
+		m.observe(mtakit.Event{Kind: mtakit.EventReject, FromMailer: mtakit.MailerESMTP, Client: s.text, Text: "check_relay", Err: d.Err})
 		return s, d.Err
 	}
 	return s, nil
@@ -113,7 +114,7 @@ func (s *session) decided(tx *transaction, d access.Decision, ruleset, arg strin
 	if d.Err == nil {
 		return nil
 	}
-	s.m.observe(mtakit.Event{Kind: mtakit.EventReject, From: tx.from, To: []string{arg}, Client: s.text, Text: ruleset, Err: d.Err})
+	s.m.observe(mtakit.Event{Kind: mtakit.EventReject, From: tx.from, FromMailer: s.m.mailerOf(tx.from), To: []string{arg}, Client: s.text, Text: ruleset, Err: d.Err})
 	return d.Err
 }
 
@@ -137,7 +138,7 @@ func (s *session) Rcpt(ctx context.Context, cmd smtpd.Rcpt) error {
 	}
 	if err != nil {
 		err = about(cmd.Path, err)
-		s.m.observe(mtakit.Event{Kind: mtakit.EventReject, From: s.tx.from, To: []string{cmd.Path}, Client: s.text, Err: err})
+		s.m.observe(mtakit.Event{Kind: mtakit.EventReject, From: s.tx.from, FromMailer: s.m.mailerOf(s.tx.from), To: []string{cmd.Path}, Client: s.text, Err: err})
 		return err
 	}
 	s.tx.rcpts = append(s.tx.rcpts, acceptedRcpt{cmd, addr, res})

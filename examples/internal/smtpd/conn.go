@@ -42,10 +42,9 @@ type conn struct {
 	chunks  *Message // message being collected by BDAT
 	closing bool
 
-	mu     sync.Mutex
-	idle   bool // waiting for a command
-	woken  bool
-	ctxEnd context.Context // says whether the server is shutting down
+	mu    sync.Mutex
+	idle  bool // waiting for a command
+	woken bool
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

@@ -1,0 +1,123 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// writers runs f b.N times from n goroutines.
+func writers(b *testing.B, n int, f func(worker, i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for w := range n {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1))
+				if i > b.N {
+					return
+				}
+				f(w, i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// BenchmarkBare is what the disk can do: create, write 4 KB, fsync, rename. It is the measure for BenchmarkAccept.
+func BenchmarkBare(b *testing.B) {
+	for _, n := range []int{1, 10, 50} {
+		b.Run("writers="+strconv.Itoa(n), func(b *testing.B) {
+			dir := b.TempDir()
+			data := make([]byte, 4096)
+			b.SetBytes(4096)
+			writers(b, n, func(_, i int) {
+				tmp := fmt.Sprintf("%s/tf%d", dir, i)
+				f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+				if err != nil {
+					panic(err)
+				}
+				if _, err := f.Write(data); err != nil {
+					panic(err)
+				}
+				if err := f.Sync(); err != nil {
+					panic(err)
+				}
+				f.Close()
+				if err := os.Rename(tmp, fmt.Sprintf("%s/qf%d", dir, i)); err != nil {
+					panic(err)
+				}
+			})
+		})
+	}
+}
+
+var benchHeader = []byte("Received: from client.example.com (client.example.com [192.0.2.55])\n\tby mx.example.org with ESMTP id 6AM85DpW009159\n" +
+	"\tfor <bob@example.net>; Sun, 22 Nov 2026 08:05:13 GMT\nFrom: ann@example.org\nTo: bob@example.net\nSubject: benchmark\nMessage-ID: <1@example.org>\n")
+
+func benchMessage(ctx context.Context, d *Dir, body []byte) []Claim {
+	env := &Envelope{Sender: "<ann@example.org>", Header: benchHeader, Macros: []Macro{{"r", "ESMTP"}, {"s", "client.example.com"}},
+		Units: []UnitSpec{{Rcpts: []Recipient{{Addr: "<bob@example.net>", Flags: RcptPrimary | RcptFailure | RcptDelay}}}}}
+	w, err := d.Create(ctx, env)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := w.Write(body); err != nil {
+		panic(err)
+	}
+	cs, err := w.CommitClaimed(ctx)
+	if err != nil {
+		panic(err)
+	}
+	return cs
+}
+
+// BenchmarkAccept queues 4 KB messages durably, as a server does between the final dot and its 250.
+func BenchmarkAccept(b *testing.B) {
+	for _, n := range []int{1, 10, 50} {
+		b.Run("writers="+strconv.Itoa(n), func(b *testing.B) {
+			d, err := Open(b.TempDir(), nil)
+			require.NoError(b, err)
+			ctx := context.Background()
+			body := make([]byte, 4096)
+			b.SetBytes(4096)
+			b.ReportAllocs()
+			writers(b, n, func(_, _ int) {
+				for _, c := range benchMessage(ctx, d, body) {
+					c.Release()
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkAcceptComplete is the whole life of a message that is delivered at the first attempt.
+func BenchmarkAcceptComplete(b *testing.B) {
+	for _, n := range []int{1, 10, 50} {
+		b.Run("writers="+strconv.Itoa(n), func(b *testing.B) {
+			d, err := Open(b.TempDir(), nil)
+			require.NoError(b, err)
+			d.setLazy(true)
+			ctx := context.Background()
+			body := make([]byte, 4096)
+			b.SetBytes(4096)
+			b.ReportAllocs()
+			writers(b, n, func(_, _ int) {
+				for _, c := range benchMessage(ctx, d, body) {
+					if err := c.Complete(ctx); err != nil {
+						panic(err)
+					}
+				}
+			})
+			runtime.KeepAlive(d)
+		})
+	}
+}
