@@ -405,7 +405,7 @@ func (p *parser) table(f focus, level int) bool {
 		return false
 	}
 	p.out.steps = append(p.out.steps, d.Step)
-	d.Route.Host, d.Route.User = withDot(d.Route.Host, f), withDot(d.Route.User, f)
+	d.Route.User = withDot(d.Route.User, f)
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && strings.HasSuffix(e.Text, "<@"+f.domain()) {
@@ -441,8 +441,9 @@ func (p *parser) mailer(route Route, f focus, level int) {
 		return
 	}
 	if strings.HasPrefix(route.Host, ">") {
+		route.Host = ">" + strings.TrimSuffix(f.text(), ">")
 		p.out.triple = Route{route.Mailer, route.Host, ""}
-		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.route.Mailer == route.Mailer {
 			p.out.route.User, p.out.addr = "", Address{}
 		}
 		return
@@ -469,7 +470,7 @@ func (p *parser) smartHost(f focus) {
 		p.remote(s, f)
 		return
 	}
-	host := lex.Join(f.host, ".")
+	host := f.domain()
 	shown := host
 	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
 		shown += "."
@@ -519,7 +520,11 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
+	route.Host = strings.ToLower(route.Host)
+	if strings.IndexByte(route.Host, ' ') >= 0 {
+		tokens, _, _ := lex.Scan(route.Host, 0)
+		route.Host = lex.Join(tokens, ".")
+	}
 	domain := f.domain()
 	switch {
 	case f.form != hosted:

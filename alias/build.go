@@ -18,6 +18,9 @@ type Builder struct {
 	// CheckHost is asked about the domains in values when CheckValues is set; its error is reported. Nil asks nobody.
 	// sendmail looks them up in the DNS and says "example.org: Name server timeout".
 	CheckHost func(domain string) error
+	// Stored reports whether a key was stored already, so that Build does not have to remember the entries itself. It
+	// is not asked when Append is set.
+	Stored func(key string) bool
 }
 
 // Report is what newaliases prints and how it exits.
@@ -168,7 +171,14 @@ func (c *compiler) complain(l line, says []complaint) {
 // put stores an entry. about is the address that sendmail has looked at last.
 func (c *compiler) put(l line, key, value, about string) error {
 	key = c.foldKey(key)
-	old, again := c.stored[key]
+	var old string
+	var again bool
+	remember := c.Stored == nil || c.Append
+	if remember {
+		old, again = c.stored[key]
+	} else {
+		again = c.Stored(key)
+	}
 	c.report.Aliases++
 	c.report.Bytes += len(key) + len(value)
 	c.report.Longest = max(c.report.Longest, len(value))
@@ -177,7 +187,9 @@ func (c *compiler) put(l line, key, value, about string) error {
 	} else if again {
 		c.say(l, 0, about, "Warning: duplicate alias name "+key)
 	}
-	c.stored[key] = value
+	if remember {
+		c.stored[key] = value
+	}
 	return c.store(key, value)
 }
 

@@ -116,12 +116,17 @@ func (d *Dir) scan() (map[string]Entry, error) {
 	return seen, nil
 }
 
+// sorted returns the messages in the order of Compare. Names are taken apart once each, not at every comparison.
 func sorted(byBase map[string]Entry) []Entry {
-	list := make([]Entry, 0, len(byBase))
+	keys := make([]orderKey, 0, len(byBase))
 	for _, e := range byBase {
-		list = append(list, e)
+		keys = append(keys, e.orderKey())
 	}
-	slices.SortFunc(list, Compare)
+	slices.SortFunc(keys, orderKey.compare)
+	list := make([]Entry, len(keys))
+	for i := range keys {
+		list[i] = keys[i].e
+	}
 	return list
 }
 

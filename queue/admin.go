@@ -68,7 +68,8 @@ func (a Action) apply(ctx context.Context, c Claim) error {
 		}
 		return c.Hold(ctx, Ready, "")
 	case ActionRetry:
-		return c.Reschedule(ctx, time.Now(), nil)
+		// Without a last attempt nothing has to be waited for, here and in sendmail.
+		return c.Reschedule(ctx, time.Now(), func(u *Unit) { u.LastAttempt = time.Time{} })
 	case ActionRequeue:
 		return c.Reschedule(ctx, time.Time{}, func(u *Unit) {
 			u.Attempts, u.LastAttempt, u.Status = 0, time.Time{}, ""

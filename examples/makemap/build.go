@@ -25,11 +25,14 @@ func (c *command) build(ctx context.Context, engine table.Engine, path string, c
 		defer lock.Close()
 		o.Lock = lock
 		var dups bool
-		if old, dups, err = c.open(ctx, engine, path, table.OpenOptions{Locked: true}); err != nil {
+		if old, dups, err = c.open(ctx, engine, path, table.OpenOptions{Locked: true, NUL: table.NULNever}); err != nil {
 			return c.cannotOpen(err)
 		}
 		defer old.Close()
 		if dups {
+			if into == table.KeepFirst {
+				c.seen = make(map[string]bool)
+			}
 			into = table.KeepAll
 		} else if into == table.KeepAll {
 			return c.cannotOpen(foreign(table.ErrNotDatabase)) // the file cannot become one with duplicates
@@ -87,13 +90,17 @@ func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) erro
 		if c.nul {
 			key, value = append(key[:len(key):len(key)], 0), append(value[:len(value):len(value)], 0)
 		}
-		err := b.Put(key, value)
+		err := c.checkSeen(ctx, old, key)
+		if err == nil {
+			err = b.Put(key, value)
+		}
 		switch {
+		case errors.Is(err, table.ErrDuplicate) && c.class == "cdb":
+			c.putError(s, table.ErrDuplicate) // the original has no other word for it there
 		case errors.Is(err, table.ErrDuplicate):
 			c.complain(s, table.DuplicateError(string(s.Key())))
 		case err != nil:
-			fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
-			c.exit = exIOErr
+			c.putError(s, err)
 		}
 		p.Record()
 	}
@@ -103,8 +110,30 @@ func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) erro
 	return nil
 }
 
+// checkSeen refuses a key that a map with duplicates has already, when new ones are not wanted.
+func (c *command) checkSeen(ctx context.Context, old table.Map, key []byte) error {
+	if c.seen == nil {
+		return nil
+	}
+	_, ok, err := old.Lookup(ctx, string(key))
+	if err != nil {
+		return err
+	}
+	if ok || c.seen[string(key)] {
+		return table.ErrDuplicate
+	}
+	c.seen[string(key)] = true
+	return nil
+}
+
 // complain reports a bad line.
 func (c *command) complain(s *table.Scanner, err error) {
 	fmt.Fprintf(c.stderr, "makemap: %s: line %d: %v\n", c.name, s.Line(), err)
 	c.exit = exDataErr
+}
+
+// putError reports a record that the map does not take.
+func (c *command) putError(s *table.Scanner, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
+	c.exit = exIOErr
 }

@@ -49,7 +49,7 @@ const usage = `Usage: makemap [-C cffile] [-N] [-c cachesize] [-D commentchar]
 const defaultConfig = "/etc/mail/sendmail.cf"
 
 func main() {
-	debug.SetGCPercent(20) // nearly all memory holds records, which the collector does not have to look into
+	debug.SetGCPercent(10) // nearly all memory holds records, which the collector does not have to look into
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	c := &command{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, root: os.Geteuid() == 0}
@@ -72,7 +72,8 @@ type command struct {
 	noChecks    bool // -s
 	verbose     bool // -v
 	config      string
-	fallback    string // -i
+	fallback    string          // -i
+	seen        map[string]bool // new keys, when a map with duplicates shall get no more of them
 	exit        int
 }
 

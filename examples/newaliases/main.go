@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -39,14 +41,14 @@ const (
 const usage = "usage: newaliases [-C cffile] [-O option=value] [-oA files] [-v]\n"
 
 func main() {
-	debug.SetGCPercent(20) // nearly all memory holds records, which the collector does not have to look into
-	c := &command{stderr: os.Stderr}
+	debug.SetGCPercent(10) // nearly all memory holds records, which the collector does not have to look into
+	c := &command{stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(c.run(os.Args[1:]))
 }
 
 // command is one run of the program.
 type command struct {
-	stderr io.Writer
+	stdout, stderr io.Writer
 
 	config string
 	opts   aliascf.Options // from the command line
@@ -59,7 +61,7 @@ func (c *command) run(args []string) int {
 	}
 	conf, err := c.readConfig()
 	if err != nil {
-		fmt.Fprintf(c.stderr, "%s: line 0: cannot open: %v\n", c.config, err)
+		fmt.Fprintf(c.stderr, "%s: line 0: cannot open: %s\n", c.config, errText(err))
 		return exOSFile
 	}
 	sources, err := alias.ParseSources(conf.AliasFile)
@@ -80,7 +82,7 @@ func (c *command) run(args []string) int {
 		return exSoftware
 	}
 	rep := n.Run(sources)
-	fmt.Fprint(c.stderr, rep)
+	fmt.Fprint(c.stdout, rep)
 	return rep.Exit
 }
 
@@ -132,7 +134,7 @@ func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func
 		f, err := os.OpenFile(src.File, os.O_RDONLY, 0)
 		if err == nil {
 			if ok, err := filelock.TryFlock(f, true); err == nil && !ok {
-				fmt.Fprintf(c.stderr, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
+				fmt.Fprintf(c.stdout, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
 				f.Close()
 				continue
 			}
@@ -172,7 +174,7 @@ type database struct {
 	meter   *progress.Meter
 }
 
-func newDatabase(src alias.Source, name string, owner *table.Owner, stderr io.Writer) (*database, error) {
+func newDatabase(src alias.Source, name string, owner *table.Owner, stderr io.Writer) (alias.Database, error) {
 	registry := table.Registry{"implicit": bdb.Hash(), "hash": bdb.Hash(), "btree": bdb.Btree(), "cdb": cdb.Engine()}
 	engine, err := registry.Engine(src.Class)
 	if err != nil {
@@ -194,14 +196,29 @@ func newDatabase(src alias.Source, name string, owner *table.Owner, stderr io.Wr
 	if fi, err := os.Stat(name); err == nil {
 		d.options.NotBefore = fi.ModTime()
 	}
+	if has, ok := b.(hasser); ok {
+		return &knowing{d, has}, nil
+	}
 	return d, nil
 }
+
+// knowing is a database that can tell which keys it has, so that package alias need not remember them.
+type knowing struct {
+	*database
+	has hasser
+}
+
+// Has reports whether key was stored.
+func (k *knowing) Has(key string) bool { return k.has.Has([]byte(key)) }
 
 // Store adds an alias.
 func (d *database) Store(key, value string) error {
 	d.meter.Record()
 	return d.builder.Put([]byte(key), []byte(value))
 }
+
+// hasser is a Builder that knows its keys.
+type hasser interface{ Has(key []byte) bool }
 
 // Commit puts the database in place.
 func (d *database) Commit() error {
@@ -213,4 +230,14 @@ func (d *database) Commit() error {
 func (d *database) Abort() error {
 	d.meter.Done()
 	return nil
+}
+
+// errText words an error as strerror(3) does when it comes from the system.
+func errText(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	s := errno.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -71,10 +72,13 @@ var questions sync.Pool // of *question
 
 // ask looks key up in one view.
 func (m *Map[V]) ask(view V, q *question, key string) error {
-	form := m.withNUL.Load()
+	form, both := m.withNUL.Load(), m.nul == table.NULAuto
+	if both && strings.HasSuffix(key, "\x00") {
+		form, both = true, false // without another NUL it would be the key of a shorter one
+	}
 	q.key = terminated(q.key[:0], key, form)
 	v, found, err := view.Lookup(q.key)
-	if !found && err == nil && m.nul == table.NULAuto {
+	if !found && err == nil && both {
 		q.key = terminated(q.key[:0], key, !form)
 		v, found, err = view.Lookup(q.key)
 		if found {

@@ -82,6 +82,15 @@ func (s *Store) Put(hash uint32, key, value []byte) error {
 	return nil
 }
 
+// Has reports whether there is a record whose key, the NUL included, has the given hash. It needs the index.
+func (s *Store) Has(hash uint32, key []byte) bool {
+	if s.index == nil {
+		return false
+	}
+	_, rec := s.find(hash, key)
+	return rec >= 0
+}
+
 // find returns the slot for a key and the record that is there, -1 if none.
 func (s *Store) find(hash uint32, key []byte) (slot uint32, rec int) {
 	mask := uint32(len(s.index) - 1)

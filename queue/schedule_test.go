@@ -1,0 +1,448 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit"
+)
+
+// run starts the world's Runner inside a synctest bubble and returns what ends it.
+func (w *world) run() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error)
+	go func() { done <- w.runner.Run(ctx) }()
+	synctest.Wait()
+	return func() {
+		cancel()
+		require.NoError(w.t, <-done)
+	}
+}
+
+func refused(int, *mtakit.Attempt) error {
+	return &mtakit.Error{Code: 421, Status: mtakit.StatusNoAnswer, Text: "Connection refused by mx.example.net."}
+}
+
+func TestDestinationDownCostsOneAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{InitialPerDestination: 1, PerDestination: 1})
+		w.answer = refused
+		stop := w.run()
+		for range 30 {
+			w.queue("bob@example.net")
+		}
+		synctest.Wait()
+		assert.Len(t, w.tries, 1, "the other 29 learn from the first")
+		time.Sleep(59 * time.Minute) // back-off of the destination: 1, 2, 4, 8, 16, 30 minutes
+		synctest.Wait()
+		assert.LessOrEqual(t, len(w.tries), 7)
+		assert.GreaterOrEqual(t, len(w.tries), 5)
+		assert.Equal(t, []string{"example.net"}, w.runner.Stats().Down)
+		w.answer = func(int, *mtakit.Attempt) error { return nil }
+		time.Sleep(4 * time.Hour)
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		assert.Empty(t, w.runner.Stats().Down)
+		stop()
+	})
+}
+
+func TestExpiryDoesNotWaitForTheDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{InitialPerDestination: 1, PerDestination: 1})
+		w.answer = refused
+		stop := w.run()
+		for range 5 {
+			w.queue("bob@example.net")
+		}
+		time.Sleep(5*24*time.Hour + time.Hour)
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		bounces, warnings := 0, 0
+		for _, r := range w.report {
+			switch r.Text {
+			case "Cannot send message for 5 days":
+				bounces++
+			case "Warning: could not send message for past 4 hours":
+				warnings++
+			}
+		}
+		assert.Equal(t, 5, bounces)
+		assert.Equal(t, 5, warnings)
+		stop()
+	})
+}
+
+func TestTimeoutsByClass(t *testing.T) {
+	o := Options{Return: Timeouts{Urgent: time.Hour, NonUrgent: 7 * 24 * time.Hour, DSN: 2 * time.Hour}, Warn: Timeouts{Urgent: time.Minute}}
+	created := time.Unix(1795334713, 0)
+	unit := func(header string, change func(*Unit)) *Unit {
+		u := &Unit{Envelope: Envelope{Sender: "<ann@example.org>", Header: []byte(header), Created: created}, Rcpts: []Recipient{{Addr: "<b@c>", Flags: RcptDelay | RcptFailure}}}
+		if change != nil {
+			change(u)
+		}
+		return u
+	}
+	for name, test := range map[string]struct {
+		u            *Unit
+		expire, warn time.Duration // warn 0 is never
+	}{
+		"normal":           {unit("Subject: x\n", nil), 5 * 24 * time.Hour, 4 * time.Hour},
+		"bulk":             {unit("Precedence: bulk\n", nil), 7 * 24 * time.Hour, 0},
+		"special-delivery": {unit("Precedence:\n special-delivery\n", nil), time.Hour, time.Minute},
+		"Priority wins":    {unit("Precedence: bulk\nPriority: Urgent\n", nil), time.Hour, time.Minute},
+		"report":           {unit("Content-Type: multipart/report;\n\treport-type=delivery-status\n", nil), 2 * time.Hour, 0},
+		"response":         {unit("", func(u *Unit) { u.Flags |= FlagResponse }), 2 * time.Hour, 0},
+		"null sender":      {unit("", func(u *Unit) { u.Sender = "<>" }), 5 * 24 * time.Hour, 0},
+		"owner":            {unit("", func(u *Unit) { u.Sender = "<owner-list@x>" }), 5 * 24 * time.Hour, 0},
+		"request":          {unit("", func(u *Unit) { u.Sender = "<list-request@x>" }), 5 * 24 * time.Hour, 0},
+		"nobody asked":     {unit("", func(u *Unit) { u.Rcpts[0].Flags = RcptFailure }), 5 * 24 * time.Hour, 0},
+		"warned":           {unit("", func(u *Unit) { u.Flags |= FlagWarned }), 5 * 24 * time.Hour, 0},
+		"by return":        {unit("", func(u *Unit) { u.DeliverBy = DeliverBy{ByReturn, 30 * time.Minute} }), 30 * time.Minute, 0},
+		"by notify":        {unit("", func(u *Unit) { u.DeliverBy = DeliverBy{ByNotify, 30 * time.Minute} }), 5 * 24 * time.Hour, 30 * time.Minute},
+	} {
+		expire, warn := o.deadlines(test.u)
+		assert.Equal(t, test.expire, expire.Sub(created), name)
+		if test.warn == 0 {
+			if name != "report" {
+				assert.True(t, warn.IsZero(), name)
+			}
+		} else {
+			assert.Equal(t, test.warn, warn.Sub(created), name)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	b := Backoff{First: time.Minute, Max: 10 * time.Minute, Jitter: -1}
+	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 4: 8 * time.Minute, 5: 10 * time.Minute, 5000: 10 * time.Minute} {
+		assert.Equal(t, want, b.Delay("x", attempts), "%d", attempts)
+	}
+	seen := map[time.Duration]bool{}
+	for i := range 100 {
+		d := Backoff{}.Delay(ID(fmt.Sprint("id", i)), 1)
+		assert.GreaterOrEqual(t, d, 5*time.Minute)
+		assert.LessOrEqual(t, d, 6*time.Minute)
+		assert.Equal(t, d, Backoff{}.Delay(ID(fmt.Sprint("id", i)), 1), "a pure function")
+		seen[d] = true
+	}
+	assert.Greater(t, len(seen), 90)
+}
+
+func TestSpell(t *testing.T) {
+	for d, want := range map[time.Duration]string{5 * 24 * time.Hour: "5 days", 28 * time.Hour: "1 day, 4 hours", time.Hour: "1 hour", 14 * 24 * time.Hour: "2 weeks", 90 * time.Second: "1 minute, 30 seconds", 0: "0 seconds"} {
+		assert.Equal(t, want, spell(d))
+	}
+}
+
+func TestPauseAndPriority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{PerDestination: 1})
+		var order []string
+		w.answer = func(_ int, a *mtakit.Attempt) error {
+			order = append(order, a.Rcpts[0].Addr.Local)
+			return nil
+		}
+		stop := w.run()
+		w.runner.Pause("example.net")
+		for i, class := range []int{0, -100, 100, -30} {
+			env := &Envelope{Sender: "<>", Class: class, Units: []UnitSpec{{Rcpts: []Recipient{{Addr: fmt.Sprintf("<%d@example.net>", i)}}}}}
+			d, err := w.dir.Create(t.Context(), env)
+			require.NoError(t, err)
+			require.NoError(t, d.Commit(t.Context()))
+		}
+		w.queue("other@example.com")
+		synctest.Wait()
+		assert.Equal(t, []string{"other"}, order)
+		w.runner.Resume("example.net")
+		synctest.Wait()
+		assert.Equal(t, []string{"other", "2", "0", "3", "1"}, order)
+		w.runner.Pause("")
+		w.queue("late@example.com")
+		time.Sleep(time.Minute)
+		assert.Len(t, order, 5)
+		w.runner.Resume("")
+		synctest.Wait()
+		assert.Len(t, order, 6)
+		stop()
+	})
+}
+
+func TestRateAndConcurrencyLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Limits: func(dest string) Limit { return Limit{Concurrency: 1, Interval: 10 * time.Second} }})
+		stop := w.run()
+		for range 5 {
+			w.queue("bob@example.net")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, w.tries, 5)
+		for i, at := range w.tries {
+			assert.Equal(t, time.Duration(i)*10*time.Second, at.Round(time.Second))
+		}
+		stop()
+	})
+}
+
+func TestMinQueueAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{MinQueueAge: time.Hour, Retry: func(*Unit) time.Duration { return time.Minute }})
+		w.answer = func(try int, _ *mtakit.Attempt) error {
+			if try < 2 {
+				return &mtakit.Error{Code: 451, Text: "later"}
+			}
+			return nil
+		}
+		stop := w.run()
+		w.queue("bob@example.net")
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if assert.Len(t, w.tries, 3) {
+			assert.Equal(t, 2*time.Hour, w.tries[2].Round(time.Minute))
+		}
+		stop()
+	})
+}
+
+// TestDrain: attempts under way are finished when the Runner is told to end, and no new ones begin.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{PerDestination: 2})
+		w.answer = func(int, *mtakit.Attempt) error { return nil }
+		r := w.runner
+		slow := r.o.Mailers["esmtp"]
+		r.o.Mailers = map[string]mtakit.Mailer{"esmtp": mtakit.MailerFunc(func(ctx context.Context, a *mtakit.Attempt) []mtakit.Result {
+			time.Sleep(5 * time.Second)
+			return slow.Deliver(ctx, a)
+		})}
+		stop := w.run()
+		for range 6 {
+			w.queue("bob@example.net")
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		stop()
+		assert.Equal(t, 4*time.Second, time.Since(began))
+		assert.Len(t, w.tries, 2)
+		assert.Equal(t, 4, w.left(), "the others stay queued")
+		for u := range w.dir.List(t.Context(), Filter{}) {
+			cs, err := w.dir.Claim(t.Context(), ClaimRequest{IDs: []ID{u.ID}})
+			require.NoError(t, err)
+			assert.Len(t, cs, 1, "and nobody holds them")
+		}
+	})
+}
+
+// TestOthersChanges: what another process does to the spool is found by the next look.
+func TestOthersChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Retry: func(*Unit) time.Duration { return 10 * time.Hour }})
+		w.answer = func(try int, _ *mtakit.Attempt) error { return &mtakit.Error{Code: 451, Text: "later"} }
+		stop := w.run()
+		id := w.queue("bob@example.net")
+		synctest.Wait()
+		require.Len(t, w.tries, 1)
+		other, err := Open(w.dir.root, nil)
+		require.NoError(t, err)
+		_, err = other.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionRetry})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		assert.Len(t, w.tries, 2, "retry")
+		_, err = other.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionHold})
+		require.NoError(t, err)
+		time.Sleep(30 * time.Hour)
+		assert.Len(t, w.tries, 2, "held")
+		_, err = other.Admin(t.Context(), Filter{States: []State{Held}}, Action{Kind: ActionRelease})
+		require.NoError(t, err)
+		time.Sleep(12 * time.Hour)
+		assert.Len(t, w.tries, 3, "released")
+		stop()
+	})
+}
+
+// TestAliasWithOwner: members of a list that have to wait become recipients of their own, with the owner as sender.
+func TestAliasWithOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		w.runner.o.Resolve = func(_ context.Context, _ *Unit, r Recipient) ([]Target, error) {
+			a := r.Address()
+			route := mtakit.Route{Mailer: "esmtp", Host: a.Domain}
+			if a.Local != "list" {
+				return []Target{{Addr: a, Route: route}}, nil
+			}
+			return []Target{
+				{Addr: mtakit.Address{Local: "ok", Domain: "example.net"}, Route: route, Queue: "ok@example.net"},
+				{Addr: mtakit.Address{Local: "late", Domain: "example.net"}, Route: route, Queue: "late@example.net", Sender: "owner-list@example.org",
+					Control: mtakit.Control{Origin: "<list@example.org>", Alias: true}},
+			}, nil
+		}
+		var senders []string
+		w.answer = func(try int, a *mtakit.Attempt) error {
+			senders = append(senders, a.From.String()+">"+a.Rcpts[0].Addr.String())
+			if try < 2 && a.Rcpts[0].Addr.Local == "late" {
+				return &mtakit.Error{Code: 451, Text: "later"}
+			}
+			return nil
+		}
+		stop := w.run()
+		w.queue("list@example.org")
+		synctest.Wait()
+		require.Equal(t, 1, w.left())
+		for u := range w.dir.List(t.Context(), Filter{}) {
+			assert.Equal(t, "owner-list@example.org", u.Sender)
+			assert.Equal(t, "late@example.net", u.Rcpts[0].Addr)
+			assert.Equal(t, RcptFailure|RcptDelay|RcptAlias, u.Rcpts[0].Flags)
+			assert.Equal(t, "<list@example.org>", u.Rcpts[0].Control.Origin)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		assert.ElementsMatch(t, []string{"ann@example.org>ok@example.net", "owner-list@example.org>late@example.net", "owner-list@example.org>late@example.net"}, senders)
+		stop()
+	})
+}
+
+// TestHangingDestination: one destination that hangs takes only its share.
+func TestHangingDestination(t *testing.T) {
+	rate := func(hang bool) int {
+		var done atomic.Int64
+		synctest.Test(t, func(t *testing.T) {
+			st := &simulated{units: 20000, dest: func(i int) string {
+				if hang && i%2 == 0 {
+					return "hangs.example"
+				}
+				return fmt.Sprintf("d%d.example", i%40)
+			}}
+			r := NewRunner(Options{Store: st, Rescan: -1, Concurrency: 100, Attempt: func(ctx context.Context, c Claim) []Outcome {
+				if c.Unit().Dest == "hangs.example" {
+					select {
+					case <-time.After(5 * time.Minute):
+					case <-ctx.Done():
+					}
+					return []Outcome{{Tried: true, Result: mtakit.Result{Err: refused(0, nil)}}}
+				}
+				time.Sleep(100 * time.Millisecond)
+				done.Add(1)
+				return []Outcome{{Tried: true}}
+			}, Drain: time.Millisecond})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			r.Run(ctx)
+		})
+		return int(done.Load())
+	}
+	alone, beside := rate(false), rate(true)
+	t.Logf("%d deliveries in 5 s alone, %d beside a destination that hangs", alone, beside)
+	assert.GreaterOrEqual(t, float64(beside), 0.9*float64(alone))
+}
+
+// simulated is a Store of many units that exist only when looked at.
+type simulated struct {
+	Store
+	units int
+	dest  func(i int) string
+	mu    sync.Mutex
+	left  map[ID]bool
+	retry time.Duration
+}
+
+func (s *simulated) unit(i int) *Unit {
+	return &Unit{Envelope: Envelope{ID: ID(fmt.Sprintf("6AM8%04dX%06d", i/1000000, i%1000000)), Sender: "<a@b.example>", Created: time.Now(), Priority: 30000}, Dest: s.dest(i),
+		Rcpts: []Recipient{{Addr: "<x@y.example>", Flags: RcptFailure}}, Version: 1}
+}
+
+func (s *simulated) List(ctx context.Context, _ Filter) iter.Seq2[*Unit, error] {
+	return func(yield func(*Unit, error) bool) {
+		for i := range s.units {
+			u := s.unit(i)
+			if s.retry > 0 {
+				u.Attempts, u.State, u.Due = 1, Deferred, time.Now().Add(s.retry+time.Duration(i)*time.Millisecond)
+			}
+			if !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *simulated) Claim(_ context.Context, req ClaimRequest) ([]Claim, error) {
+	var a, b int
+	fmt.Sscanf(string(req.IDs[0]), "6AM8%04dX%06d", &a, &b)
+	return []Claim{&simulatedClaim{s: s, u: s.unit(a*1000000 + b)}}, nil
+}
+
+type simulatedClaim struct {
+	Claim
+	s *simulated
+	u *Unit
+}
+
+func (c *simulatedClaim) Unit() *Unit                    { return c.u }
+func (c *simulatedClaim) Valid() bool                    { return true }
+func (c *simulatedClaim) Complete(context.Context) error { return nil }
+func (c *simulatedClaim) Release()                       {}
+func (c *simulatedClaim) Reschedule(_ context.Context, due time.Time, f func(*Unit)) error {
+	f(c.u)
+	c.u.Due = due
+	return nil
+}
+
+// TestMemory: what a Runner needs for a deferred unit. BenchmarkMillion is the same for a million.
+func TestMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector needs memory of its own")
+	}
+	bytes, perEvent := loadRunner(t, 100_000)
+	t.Logf("%.0f bytes each, %v per event", bytes, perEvent)
+	assert.Less(t, bytes, 300.0)
+}
+
+// loadRunner loads n deferred units in a thousand destinations, and moves many of them about.
+func loadRunner(tb testing.TB, n int) (bytesEach float64, perEvent time.Duration) {
+	st := &simulated{units: n, dest: func(i int) string { return fmt.Sprintf("d%d.example", i%1000) }, retry: time.Hour}
+	r := NewRunner(Options{Store: st, Rescan: -1, Attempt: func(context.Context, Claim) []Outcome { return nil }})
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	before := heap()
+	r.scan(context.Background())
+	bytesEach = (heap() - before) / float64(n)
+	require.Equal(tb, n, r.Stats().Units)
+	began := time.Now()
+	r.mu.Lock()
+	const events = 100_000
+	for i := range events {
+		it := r.timers[len(r.timers)-1-i%1000]
+		r.unready(it)
+		it.due += int64(time.Hour)
+		r.place(it, time.Now())
+	}
+	r.mu.Unlock()
+	perEvent = time.Since(began) / events
+	runtime.KeepAlive(r)
+	return bytesEach, perEvent
+}
+
+// BenchmarkMillion is a Runner with a million deferred units.
+func BenchmarkMillion(b *testing.B) {
+	for b.Loop() {
+		bytes, perEvent := loadRunner(b, 1_000_000)
+		b.ReportMetric(bytes, "B/unit")
+		b.ReportMetric(float64(perEvent.Nanoseconds()), "ns/event")
+	}
+}
