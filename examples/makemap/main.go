@@ -114,7 +114,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	}
 	engine, err := registry().Engine(c.class)
 	if err != nil {
-		return c.cannotOpen(errors.New("Unknown database type"))
+		return c.cannotOpen(errors.New("Unknown database type")) //lint:ignore ST1005 sendmail's text
 	}
 	path := engine.Path(c.name)
 	c.warnDirs(path)
@@ -244,11 +244,11 @@ func (c *command) checkFile(path string) error {
 	case c.noChecks && fi.Mode()&fs.ModeSymlink != 0:
 		return nil
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return errors.New("Symbolic links not allowed")
+		return errors.New("Symbolic links not allowed") //lint:ignore ST1005 sendmail's text
 	case !fi.Mode().IsRegular():
-		return errors.New("Regular files only")
+		return errors.New("Regular files only") //lint:ignore ST1005 sendmail's text
 	case !c.noChecks && st != nil && st.Nlink > 1:
-		return errors.New("Hard links not allowed")
+		return errors.New("Hard links not allowed") //lint:ignore ST1005 sendmail's text
 	}
 	return nil
 }
