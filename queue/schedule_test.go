@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -354,8 +353,6 @@ type simulated struct {
 	Store
 	units int
 	dest  func(i int) string
-	mu    sync.Mutex
-	left  map[ID]bool
 	retry time.Duration
 }
 
