@@ -42,8 +42,8 @@ func parseList(text string, pos Position, delim byte) []Member {
 		}
 		tokens, n, faults := lex.Scan(rest, delim)
 		for _, f := range faults {
-			// sendmail names the whole list here: it does not know yet where the member ends.
-			members = append(members, Member{To: faultFail(f), Text: text, Pos: pos})
+			// sendmail names the rest of the list here: it does not know yet where the member ends.
+			members = append(members, Member{To: faultFail(f), Text: strings.TrimRight(rest, " \t\r\n"), Pos: pos})
 		}
 		if to := destinationOf(tokens); to != nil {
 			members = append(members, Member{To: to, Text: strings.TrimRight(rest[:n], " \t\r\n"), Pos: pos})

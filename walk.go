@@ -427,7 +427,7 @@ func (w *walk) aliases(n *node, depth int) {
 	if w.r.Aliases == nil {
 		return
 	}
-	x, ok, err := w.r.Aliases.Expand(w.ctx, Address{Local: n.route.User})
+	x, ok, err := w.r.alias(w.ctx, n.route.User)
 	if err != nil {
 		w.wait(n, err)
 		return
@@ -453,6 +453,14 @@ func (w *walk) aliases(n *node, depth int) {
 		n.state = alive
 	}
 	n.owner = x.Owner
+}
+
+// alias looks up a local name as it stands.
+func (r *Resolver) alias(ctx context.Context, name string) (Expansion, bool, error) {
+	if e, ok := r.Aliases.(NameExpander); ok {
+		return e.ExpandName(ctx, name)
+	}
+	return r.Aliases.Expand(ctx, Address{Local: name})
 }
 
 // expanded keeps what a table said for explanations.

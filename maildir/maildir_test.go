@@ -183,6 +183,32 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// maildrop's deliverquota counts the same messages: not those in Trash and those marked T, but those in its subfolders.
+func TestInteropDeliverquota(t *testing.T) {
+	deliverquota := tool(t, "deliverquota")
+	d := newDir(t, &Options{Quota: Quota{Bytes: 100000}})
+	for _, f := range [][]string{{"Trash"}, {"Trash", "Sub"}, {"Work"}} {
+		sub, err := d.CreateFolder(f...)
+		require.NoError(t, err)
+		put(t, sub, strings.Repeat("x\n", 500))
+	}
+	_, err := d.SetFlags(put(t, d, strings.Repeat("x\n", 700)), "T")
+	require.NoError(t, err)
+	_ = os.Remove(filepath.Join(d.Path(), quotaFile))
+	old := time.Now().Add(-time.Minute) // what was changed just now is not trusted
+	require.NoError(t, filepath.WalkDir(d.Path(), func(p string, _ fs.DirEntry, err error) error { return os.Chtimes(p, old, old) }))
+	cmd := exec.Command(deliverquota, d.Path(), "100000S")
+	cmd.Stdin = strings.NewReader("Subject: x\n\n")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	u, err := d.Usage()
+	require.NoError(t, err)
+	assert.Equal(t, int64(3), u.Messages)
+	bytes, n, err := d.Count()
+	require.NoError(t, err)
+	assert.Equal(t, [2]int64{bytes, n}, [2]int64{u.Bytes, u.Messages})
+}
+
 func TestKeywords(t *testing.T) {
 	d := newDir(t, nil)
 	c, err := d.AddKeyword("work")

@@ -39,7 +39,10 @@ func (m *Map) Route(ctx context.Context, addr mtakit.Address) (d mtakit.Routing,
 	}
 	s := search{m: m, ctx: ctx, step: mtakit.Step{Stage: "mailertable", Input: addr.Domain}}
 	value, ok, err := s.find(addr.Domain)
-	if !ok || err != nil {
+	if ok && err != nil {
+		return mtakit.Routing{Route: mtakit.Route{Mailer: mtakit.MailerError}, Step: s.step}, true, err
+	}
+	if !ok {
 		if err == nil && mtakit.Tracing(ctx) {
 			d.Step = s.step
 		}
@@ -49,6 +52,12 @@ func (m *Map) Route(ctx context.Context, addr mtakit.Address) (d mtakit.Routing,
 	d.Route, err = meaning(value, addr)
 	return d, true, err
 }
+
+// maxSteps ends a search that values without mailer lead in a circle: as many rulesets as sendmail nests.
+const maxSteps = 50
+
+var errTooDeep = &mtakit.Error{Code: 554, Status: mtakit.StatusPermanent, Exit: 70,
+	Text: "rewrite: excessive recursion (max 50), ruleset Mailertable"}
 
 // find returns the tokens of the value that decides. Values without a mailer decide nothing: they take the place of the
 // name in the further search, which ends with them in the end.
@@ -64,7 +73,10 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 		host = value
 	}
 	prefix := ""
-	for len(host) > 2 && host[1] == "." && host[0] != "[" {
+	for n := 0; len(host) > 2 && host[1] == "." && host[0] != "["; n++ {
+		if n == maxSteps {
+			return nil, true, errTooDeep
+		}
 		label, rest := host[0], host[2:]
 		value, found, err := s.lookup("."+lex.Join(rest, " "), prefix+label, label)
 		switch {

@@ -184,7 +184,7 @@ func (c *Config) aliases(w *World, s *settings, situation string) error {
 		return fmt.Errorf("situation not understood: %s", situation)
 	}
 	var chain chain
-	options := alias.Options{PreserveDetail: true} // the Resolver tries user+* and user itself
+	options := alias.Options{}
 	for i, src := range sources {
 		table, err := c.aliasTable(w, src, i)
 		if err != nil {

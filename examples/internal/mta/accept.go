@@ -48,7 +48,7 @@ type submittedRcpt struct {
 // synced, or has a place in the queue, synced. An error means that nobody has it, and is the reply to the client.
 //
 // In interactive mode local mailboxes are written at once, since a message that is safe in its mailbox needs no
-// second copy in the queue. The queue comes first nevertheless: a full disk is then found out before anything was
+// second copy in the queue, and a next hop that takes mail quickly gets it at once (see hops). The queue comes first nevertheless: a full disk is then found out before anything was
 // delivered, and the client's next try makes no duplicates.
 func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	now := time.Now()
@@ -74,7 +74,7 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	if !sub.response { // sendmail tells of its own reports in the line of their parent
 		m.observeAccept(msg, sub, class)
 	}
-	m.deliver(ctx, msg, direct)
+	m.deliverNow(ctx, msg, direct)
 
 	var late []*target // mailboxes that were locked, full disks and the like
 	var done []*target
@@ -89,7 +89,7 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 		}
 	}
 	if len(late) > 0 {
-		more, err := m.enqueueLate(ctx, msg, sub, header, late)
+		more, err := m.enqueueLate(ctx, msg, sub, header, late, len(claims) > 0)
 		if err != nil {
 			if len(done) == 0 {
 				m.takeBack(ctx, claims)
@@ -127,19 +127,61 @@ func (m *MTA) withTrace(sub *submission, id string, now time.Time) []byte {
 	return append(b, sub.header...)
 }
 
-// plan says what happens to each target first. failed ones are branches that resolution found bad.
+// plan says what happens to each target first. failed ones are branches that resolution found bad. Who is in direct may
+// have claimed a place at a next hop, which deliverNow gives back.
 func (m *MTA) plan(sub *submission, targets []*target) (direct, queued, failed []*target) {
+	now := sub.hold == "" && !sub.queueOnly && m.cfg.SuperSafe == "interactive"
+	relayed := now && !sub.response && sub.inMemory && m.relayNow(targets)
 	for _, t := range targets {
 		switch {
 		case t.settled:
 			failed = append(failed, t)
-		case sub.hold == "" && m.cfg.SuperSafe == "interactive" && t.result.Err == nil && !sub.queueOnly && isMailbox(t.Route):
+		case now && t.result.Err == nil && (isMailbox(t.Route) || relayed && isRelay(t.Route)):
 			direct = append(direct, t)
 		default:
 			queued = append(queued, t)
 		}
 	}
 	return direct, queued, failed
+}
+
+// relayNow reports whether the remote targets can be tried while the client waits: they have one next hop, and that has
+// lately been quick. It then has claimed a place there.
+func (m *MTA) relayNow(targets []*target) bool {
+	var first *target
+	for _, t := range targets {
+		switch {
+		case t.Err != nil || !isRelay(t.Route):
+		case first == nil:
+			first = t
+		case t.Route.Mailer != first.Route.Mailer || t.Route.Host != first.Route.Host || t.Sender != first.Sender:
+			return false
+		}
+	}
+	return first != nil && m.hops.enter(first.Route.Host)
+}
+
+// deliverNow delivers while the client waits.
+func (m *MTA) deliverNow(ctx context.Context, msg *message, direct []*target) {
+	for _, t := range direct {
+		if isRelay(t.Route) {
+			defer m.hops.leave(t.Route.Host)
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, hopPatience)
+			defer cancel()
+			break // they all have the same
+		}
+	}
+	m.deliver(ctx, msg, direct)
+}
+
+// isRelay reports whether delivery to route means handing the message to another host.
+func isRelay(route mtakit.Route) bool {
+	switch route.Mailer {
+	case mtakit.MailerESMTP, mtakit.MailerRelay, "smtp", "smtp8", "dsmtp":
+		return true
+	}
+	return false
 }
 
 // isMailbox reports whether delivery to route is a synced write to a file of ours. Programs are not: they may take long,
@@ -177,9 +219,11 @@ func (m *MTA) enqueue(ctx context.Context, msg *message, sub *submission, header
 }
 
 // enqueueLate queues targets whose direct delivery failed for now.
-func (m *MTA) enqueueLate(ctx context.Context, msg *message, sub *submission, header []byte, late []*target) ([]queue.Claim, error) {
+func (m *MTA) enqueueLate(ctx context.Context, msg *message, sub *submission, header []byte, late []*target, queued bool) ([]queue.Claim, error) {
 	second := *msg
-	second.id = queue.NewID() // the first id may stand in the queue already
+	if queued {
+		second.id = queue.NewID() // the first one is taken
+	}
 	return m.enqueue(ctx, &second, sub, header, late)
 }
 

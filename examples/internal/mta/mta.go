@@ -39,6 +39,7 @@ type MTA struct {
 	names    clientNames
 	clients  access.Connections
 	mailers  map[string]mtakit.Mailer
+	hops     hops
 	queue    *queue.Dir
 	runner   *queue.Runner
 	logger   *logfmt.Writer
@@ -223,9 +224,10 @@ func smartHost(host string) mtakit.Route {
 
 func (m *MTA) openMailers() {
 	planner := &mx.Planner{Resolver: mx.NewCache(mx.NewClient(nil), nil), Self: m.local}
-	out := smtp.New(&smtp.Options{Hostname: m.cfg.Hostname, Planner: planner})
+	client := smtp.New(&smtp.Options{Hostname: m.cfg.Hostname, Planner: planner})
 	lmtp := smtp.New(&smtp.Options{Hostname: m.cfg.Hostname, Planner: planner, LMTP: true})
-	m.closers = append(m.closers, out.Close, lmtp.Close)
+	m.closers = append(m.closers, client.Close, lmtp.Close)
+	out := m.hops.watch(client)
 	// With users of its own, the server does everything as itself; with the system's, as the user when it may.
 	var rights mtakit.Accounts
 	if m.cfg.Users == "system" {

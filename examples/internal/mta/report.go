@@ -43,6 +43,10 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 		if t.result.Err == nil {
 			k = kind{"", queue.ActionDelivered}
 			wanted = t.rcpt.Flags&queue.RcptSuccess != 0
+			if isRelay(t.Route) { // a next hop that knows DSN tells the sender itself
+				k.action = queue.ActionRelayed
+				wanted = wanted && t.result.Relayed
+			}
 		}
 		if wanted {
 			rr := queue.ReportRcpt{Recipient: t.rcpt, Action: k.action, Target: t.Target, Result: t.result, Attempt: msg.arrived}
@@ -58,7 +62,7 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 			o.From = senderAddress(k.owner)
 		}
 		text := ""
-		if k.action == queue.ActionDelivered {
+		if k.action != queue.ActionFailed {
 			text = "Return receipt"
 		}
 		if err := m.sendReport(ctx, string(msg.id), o, rcpts, text); err != nil {
