@@ -47,7 +47,9 @@ func TestDestinationDownCostsOneAttempt(t *testing.T) {
 		assert.LessOrEqual(t, len(w.tries), 7)
 		assert.GreaterOrEqual(t, len(w.tries), 5)
 		assert.Equal(t, []string{"example.net"}, w.runner.Stats().Down)
+		w.mu.Lock()
 		w.answer = func(int, *mtakit.Attempt) error { return nil }
+		w.mu.Unlock()
 		time.Sleep(4 * time.Hour)
 		synctest.Wait()
 		assert.Zero(t, w.left())
