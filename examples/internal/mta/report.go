@@ -84,7 +84,14 @@ func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
 		Status: statusOf(rr.Result.Err), Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify(),
 	}
 	if typ, addr, ok := strings.Cut(rr.Recipient.Final, ";"); ok { // what the client named, when an alias led on
+		actual := r.Final
+		if m := rr.Target.Route.Mailer; m == mtakit.MailerProgram || m == mtakit.MailerFile {
+			actual = "x-unix;" + rr.Target.Addr.Local
+		}
 		r.Final = strings.ToLower(typ) + ";" + strings.TrimSpace(addr)
+		if !strings.EqualFold(actual, r.Final) { // which member of a list it was, for whoever keeps the list
+			r.Actual = actual
+		}
 	}
 	if rr.Result.Err != nil {
 		r.Reason = textOf(rr.Result.Err)

@@ -142,6 +142,7 @@ func (s *session) Rcpt(ctx context.Context, cmd smtpd.Rcpt) error {
 	}
 	res, err := s.m.resolver.Resolve(ctx, s.tx.from, addr)
 	if err == nil {
+		s.m.warn(res)
 		err = res.Err()
 	}
 	if err != nil {
@@ -177,6 +178,9 @@ func (s *session) Data(ctx context.Context, msg *smtpd.Message) (string, error) 
 
 // Verify implements smtpd.Session: whether the address leads anywhere.
 func (s *session) Verify(ctx context.Context, arg string) ([]string, error) {
+	if s.stranger() {
+		return nil, smtpd.ErrNoVerify
+	}
 	res, err := s.lookup(ctx, arg)
 	if err != nil {
 		return nil, err
@@ -196,6 +200,9 @@ func (s *session) Verify(ctx context.Context, arg string) ([]string, error) {
 
 // Expand implements smtpd.Session: the final addresses behind an alias.
 func (s *session) Expand(ctx context.Context, arg string) ([]string, error) {
+	if s.stranger() {
+		return nil, &mtakit.Error{Code: 502, Status: mtakit.StatusSecurity, Text: "Sorry, we do not allow this operation"}
+	}
 	res, err := s.lookup(ctx, arg)
 	if err != nil {
 		return nil, err
@@ -212,11 +219,11 @@ func (s *session) Expand(ctx context.Context, arg string) ([]string, error) {
 	return lines, nil
 }
 
-// lookup resolves the argument of VRFY and EXPN, for clients that may use this server as their own.
+// stranger reports whether the client is on another machine: it is not told who is here.
+func (s *session) stranger() bool { return s.client.Addr.IsValid() && !s.client.Addr.IsLoopback() }
+
+// lookup resolves the argument of VRFY and EXPN.
 func (s *session) lookup(ctx context.Context, arg string) (*mtakit.Resolution, error) {
-	if s.client.Addr.IsValid() && !s.client.Addr.IsLoopback() {
-		return nil, &mtakit.Error{Code: 502, Status: mtakit.StatusNotAuthorized, Text: "Sorry, we do not allow this operation"}
-	}
 	addr, _, err := mtakit.ParsePath(arg)
 	if err != nil {
 		return nil, about(arg, err)

@@ -85,6 +85,7 @@ func (m *MTA) Submit(ctx context.Context, s *Submission) (queue.ID, error) {
 		if err != nil {
 			return "", err
 		}
+		m.warn(res)
 		if err := res.Err(); err != nil {
 			errs = append(errs, &RcptError{text, err})
 			continue
