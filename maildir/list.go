@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -172,20 +173,38 @@ func (d *Dir) EntryPath(e Entry) string {
 	return d.subPath(e.Sub) + string(filepath.Separator) + e.Name
 }
 
-// maxRenames is how often a message is followed to a new name before we give up.
-const maxRenames = 50
+const (
+	// maxRenames is how often a message is followed to a new name before we give up. A try fails only when others
+	// renamed the message during it, so this is far beyond what a busy mailbox does.
+	maxRenames = 10000
+	// maxSame is how often in a row it may be found under the name that just was missing. Others can rename a message
+	// to and fro; more often than this, something else is missing, such as cur.
+	maxSame = 50
+)
 
 // renamed calls f with the message, and again with its new name when it turns out to have been renamed by another
-// program meanwhile.
+// program meanwhile. Only a message that Find does not find is fs.ErrNotExist for this reason.
 func (d *Dir) renamed(e Entry, f func(Entry) error) error {
 	err := f(e)
-	for try := 0; try < maxRenames && errors.Is(err, fs.ErrNotExist); try++ {
+	same := 0
+	for range maxRenames {
+		if !errors.Is(err, fs.ErrNotExist) || same == maxSame {
+			return err
+		}
 		now, ferr := d.Find(e.Base())
 		if ferr != nil {
 			return ferr
 		}
+		if now == e {
+			same++
+		} else {
+			same = 0
+		}
 		e = now
 		err = f(e)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: others renamed it %d times while we tried to", filepath.Join(d.path, e.Base()), maxRenames)
 	}
 	return err
 }

@@ -126,10 +126,12 @@ func TestReplaceWaitsForLocks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "old", string(b))
 
-	go func() {
+	var wg sync.WaitGroup
+	defer wg.Wait() // before the file is closed
+	wg.Go(func() {
 		time.Sleep(20 * time.Millisecond)
-		_ = syscall.Flock(int(other.Fd()), syscall.LOCK_UN)
-	}()
+		assert.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_UN))
+	})
 	require.NoError(t, table.Replace(t.Context(), path, nil, writeString("new")))
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
