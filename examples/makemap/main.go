@@ -114,11 +114,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	}
 	engine, err := registry().Engine(c.class)
 	if err != nil {
-<<<<<<< HEAD
 		return c.cannotOpen(sendmailError("Unknown database type"))
-=======
-		return c.cannotOpen(errors.New("Unknown database type")) //lint:ignore ST1005 sendmail's text
->>>>>>> ci
 	}
 	path := engine.Path(c.name)
 	c.warnDirs(path)
@@ -253,19 +249,11 @@ func (c *command) checkFile(path string) error {
 	case c.noChecks && fi.Mode()&fs.ModeSymlink != 0:
 		return nil
 	case fi.Mode()&fs.ModeSymlink != 0:
-<<<<<<< HEAD
 		return sendmailError("Symbolic links not allowed")
 	case !fi.Mode().IsRegular():
 		return sendmailError("Regular files only")
 	case !c.noChecks && st != nil && st.Nlink > 1:
 		return sendmailError("Hard links not allowed")
-=======
-		return errors.New("Symbolic links not allowed") //lint:ignore ST1005 sendmail's text
-	case !fi.Mode().IsRegular():
-		return errors.New("Regular files only") //lint:ignore ST1005 sendmail's text
-	case !c.noChecks && st != nil && st.Nlink > 1:
-		return errors.New("Hard links not allowed") //lint:ignore ST1005 sendmail's text
->>>>>>> ci
 	}
 	return nil
 }
