@@ -236,8 +236,7 @@ func (a *attempt) sort() {
 	u := a.u
 	seen := make([]bool, len(u.Rcpts))
 	a.status = u.Status
-	events := make(map[string]*mtakit.Event)
-	var order []*mtakit.Event
+	var events []*mtakit.Event
 	for _, o := range a.out {
 		if o.Index < 0 || o.Index >= len(u.Rcpts) {
 			continue
@@ -245,12 +244,10 @@ func (a *attempt) sort() {
 		seen[o.Index] = true
 		rcpt := u.Rcpts[o.Index]
 		e := a.event(o, rcpt)
-		key := fmt.Sprint(e.Kind, e.Mailer, e.Relay, e.Stat, e.Control)
-		if prev := events[key]; prev != nil {
+		if prev := sameEvent(events, e); prev != nil {
 			prev.To = append(prev.To, e.To...)
 		} else {
-			events[key] = e
-			order = append(order, e)
+			events = append(events, e)
 		}
 		if o.Target.Queue != "" && o.Expanded {
 			rcpt.Addr = o.Target.Queue
@@ -290,10 +287,20 @@ func (a *attempt) sort() {
 			a.rest = append(a.rest, rcpt)
 		}
 	}
-	for _, e := range order {
+	for _, e := range events {
 		slices.Reverse(e.To) // as sendmail lists the recipients of one transaction
 		a.r.emit(*e)
 	}
+}
+
+// sameEvent finds the event that differs from e in nothing but the recipient.
+func sameEvent(events []*mtakit.Event, e *mtakit.Event) *mtakit.Event {
+	for _, p := range events {
+		if p.Kind == e.Kind && p.Mailer == e.Mailer && p.Relay == e.Relay && p.Stat == e.Stat && p.Control == e.Control {
+			return p
+		}
+	}
+	return nil
 }
 
 // event describes an outcome for logs and statistics.
