@@ -39,15 +39,19 @@ func quoteLocal(s string) string {
 
 // isDotString reports whether s can stand as a local part without quotes. UTF-8 is allowed (RFC 6531 section 3.3).
 func isDotString(s string) bool {
-	for _, atom := range strings.Split(s, ".") {
-		if atom == "" && s != "" {
-			return false
-		}
-		for i := 0; i < len(atom); i++ {
-			if c := atom[i]; c <= ' ' || c == 0x7f || strings.IndexByte(`()<>[]:;@\,"`, c) >= 0 {
+	dot := true // at the start, and after a dot, no dot may stand
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '.':
+			if dot {
 				return false
 			}
+			dot = true
+			continue
+		case c <= ' ' || c == 0x7f || strings.IndexByte(`()<>[]:;@\,"`, c) >= 0:
+			return false
 		}
+		dot = false
 	}
-	return true
+	return !dot || s == ""
 }

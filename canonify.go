@@ -15,7 +15,17 @@ type focus struct {
 	form        focusForm
 	local, host []string // tokens
 	canonical   bool
+	class       hostClass
 }
+
+// hostClass remembers whether a host is ours.
+type hostClass uint8
+
+const (
+	notAsked hostClass = iota
+	ours
+	foreign
+)
 
 type focusForm uint8
 
@@ -34,9 +44,9 @@ func (f focus) domain() string {
 	return lex.Join(f.host, " ")
 }
 
-// text prints f as sendmail's address test mode does, with sep between words.
-func (f focus) text(sep string) string {
-	local := lex.Join(f.local, sep)
+// text prints f as sendmail's address test mode does.
+func (f focus) text() string {
+	local := lex.Show(f.local)
 	switch f.form {
 	case nullPath:
 		return "<@>"
@@ -45,19 +55,21 @@ func (f focus) text(sep string) string {
 		if f.canonical {
 			dot = "."
 		}
-		return local + "<@" + lex.Join(f.host, sep) + dot + ">"
+		return local + "<@" + lex.Show(f.host) + dot + ">"
 	}
 	return local
 }
 
-// plainFocus takes a plain address apart without a tokenizer. It refuses those that some rule treats specially.
-func plainFocus(text string) (f focus, ok bool) {
+// plainFocus takes a plain address apart without a tokenizer. It refuses those that some rule treats specially. room holds
+// the tokens.
+func plainFocus(text string, room *[2]string) (f focus, ok bool) {
 	if n := plainLen(text); n == 0 || n != len(text) {
 		return f, false
 	}
 	local, domain, found := strings.Cut(text, "@")
+	room[0], room[1] = local, domain
 	if !found {
-		return focus{local: []string{local}}, true
+		return focus{local: room[:1:1]}, true
 	}
 	if domain == "" || domain[0] == '.' || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
 		return f, false
@@ -66,7 +78,7 @@ func plainFocus(text string) (f focus, ok bool) {
 	if strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
 		return f, false
 	}
-	return focus{form: hosted, local: []string{local}, host: []string{domain}}, true
+	return focus{form: hosted, local: room[:1:1], host: room[1:]}, true
 }
 
 // findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign, or else
@@ -216,7 +228,9 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 		return false, nil
 	}
 	name := f.domain()
-	f.host = []string{name}
+	if len(f.host) > 1 {
+		f.host = []string{name}
+	}
 	switch {
 	case isLocalhost(name, r.Hostname):
 		*f = focus{form: hosted, local: f.local, host: []string{r.hostname()}, canonical: true}
@@ -234,7 +248,7 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 		}
 		return false, nil
 	case hasSuffixFold(name, ".UUCP"):
-		host, known, again := r.lookupName(ctx, name[:len(name)-len(".UUCP")])
+		host, known, again := r.lookupName(ctx, strings.TrimRight(name[:len(name)-len(".UUCP")], "."))
 		if !known {
 			host += ".UUCP"
 		}
@@ -250,11 +264,25 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 	}
 	f.canonical = known
 	if !known {
-		if f.canonical, err = r.isLocal(ctx, host); !f.canonical && err == nil {
+		if f.canonical, err = r.isOurs(ctx, f); !f.canonical && err == nil {
 			f.canonical, err = contains(ctx, r.VirtualDomains, host)
 		}
 	}
 	return again, err
+}
+
+// isOurs reports whether the host of f is local.
+func (r *Resolver) isOurs(ctx context.Context, f *focus) (bool, error) {
+	if f.class == notAsked {
+		local, err := r.isLocal(ctx, f.domain())
+		if err != nil {
+			return false, err
+		}
+		if f.class = foreign; local {
+			f.class = ours
+		}
+	}
+	return f.class == ours, nil
 }
 
 // lookupName asks the Canonify hook. known tells that the name exists, or need not be looked up.

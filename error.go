@@ -83,8 +83,9 @@ func Temporary(err error) bool {
 // Position is a place in a table: file, 1-based line and column, the column in bytes. An entry that continues over
 // several lines has the position where it begins. The zero value means "nowhere".
 type Position struct {
-	File      string
-	Line, Col int
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	Col  int    `json:"col,omitempty"`
 }
 
 // String prints file:line:col, leaving out what is not known.

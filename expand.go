@@ -23,6 +23,15 @@ func (f ExpanderFunc) Expand(ctx context.Context, addr Address) (Expansion, bool
 	return f(ctx, addr)
 }
 
+// NameExpander is an Expander that can be asked about a name as it stands, without its detail being put aside. It is
+// optional: the Resolver finds it by assertion. It handles user+detail itself, since each step of that is an address
+// of its own, which may be where a circle is broken.
+type NameExpander interface {
+	Expander
+	// ExpandName is Expand for this very name.
+	ExpandName(ctx context.Context, name string) (x Expansion, ok bool, err error)
+}
+
 // Forwarder finds and reads a user's forward file. forward.Forward is one.
 type Forwarder interface {
 	// Forward answers for the account; detail is the part after the plus sign, "" if none. The three outcomes are those

@@ -22,7 +22,10 @@ import (
 // meaning at all is a Fail.
 //
 // pos goes into every member. Source: sendmail sendtolist and prescan; RFC 5322 section 3.4; aliases(5).
-func ParseList(text string, pos Position) []Member {
+func ParseList(text string, pos Position) []Member { return parseList(text, pos, ',') }
+
+// parseList is ParseList with another delimiter; a blank stands for any white space.
+func parseList(text string, pos Position, delim byte) []Member {
 	var members []Member
 	for at := 0; ; {
 		for at < len(text) && (text[at] == ',' || isBlank(text[at])) {
@@ -32,15 +35,15 @@ func ParseList(text string, pos Position) []Member {
 			return members
 		}
 		rest := text[at:]
-		if n := plainLen(rest); n > 0 {
+		if n := plainLen(rest); n > 0 && delim == ',' {
 			members = append(members, Member{To: plainMailbox(rest[:n]), Text: rest[:n], Pos: pos})
 			at += n
 			continue
 		}
-		tokens, n, faults := lex.Scan(rest, ',')
+		tokens, n, faults := lex.Scan(rest, delim)
 		for _, f := range faults {
-			// sendmail names the whole list here: it does not know yet where the member ends.
-			members = append(members, Member{To: faultFail(f), Text: text, Pos: pos})
+			// sendmail names the rest of the list here: it does not know yet where the member ends.
+			members = append(members, Member{To: faultFail(f), Text: strings.TrimRight(rest, " \t\r\n"), Pos: pos})
 		}
 		if to := destinationOf(tokens); to != nil {
 			members = append(members, Member{To: to, Text: strings.TrimRight(rest[:n], " \t\r\n"), Pos: pos})
@@ -74,6 +77,11 @@ func ParseDestination(text string) (Destination, error) {
 
 func faultFail(f lex.Fault) Fail {
 	return Fail{Code: 553, Status: StatusPermanent, Text: f.Error(), Exit: exitUsage}
+}
+
+// repaired reports whether f is not about a member that failed, but about the text of one that was repaired.
+func (f Fail) repaired() bool {
+	return f.Code == 553 && f.Status == StatusPermanent && strings.HasPrefix(f.Text, "Unbalanced ")
 }
 
 func isBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
@@ -132,9 +140,12 @@ func noDomain(domain string) Fail {
 // destinationOf gives the meaning of one member's tokens, as far as it does not depend on the configuration: the
 // Resolver reads the text again with all of sendmail's rewriting rules. It returns nil when there is nothing.
 func destinationOf(tokens []string) Destination {
-	tokens = stripPhrase(tokens)
 	if len(tokens) == 0 {
 		return nil
+	}
+	tokens = stripPhrase(tokens)
+	if len(tokens) == 0 || len(tokens) == 1 && tokens[0] == "@" {
+		return Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser} // <> and @ name nobody
 	}
 	if path, ok := includePath(tokens); ok {
 		return Include{path}

@@ -70,7 +70,11 @@ func detailOf(host string) string {
 // relayFor chooses the relay for a local user.
 func (r *Resolver) relayFor(ctx context.Context, user string) (relay Route, verdict *Error, err error) {
 	if r.UserRelay != (Route{}) || r.UserRelayError != nil {
-		_, ok, err := r.account(ctx, user)
+		name := user
+		if i := plusIndex(user); i > 0 && r.PreserveDetail {
+			name = user[:i] // the detail belongs to the name, but not to the account
+		}
+		_, ok, err := r.account(ctx, loginName(name))
 		if err != nil {
 			return Route{}, nil, err
 		}

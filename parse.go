@@ -24,7 +24,8 @@ type parsed struct {
 	wait      bool  // err is temporary
 	silent    bool  // err is not reported to the submitter (a name server that does not answer)
 	steps     []Step
-	faults    []error // repaired, or too deep: reported, although the address may be used
+	repairs   []error // what had to be repaired in the text
+	tooDeep   []error // rewriting was cut short
 }
 
 // parser reads one address. It is a value on the stack; all state of the run is in the resolver's arguments.
@@ -38,11 +39,12 @@ type parser struct {
 // when the text holds nothing but comments.
 func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	p := parser{r: r, ctx: ctx, out: out}
-	f, ok := plainFocus(text)
+	var room [2]string
+	f, ok := plainFocus(text, &room)
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			out.faults = append(out.faults, faultFail(fault).Err())
+			out.repairs = append(out.repairs, faultFail(fault).Err())
 		}
 		if len(tokens) == 0 {
 			return len(faults) > 0 && p.fail(faultFail(faults[0]).Err())
@@ -55,7 +57,7 @@ func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 
 // fail makes the address bad, or makes it wait when the verdict is temporary.
 func (p *parser) fail(err error) bool {
-	p.out.err, p.out.wait = err, Temporary(err)
+	p.out.err, p.out.wait, p.out.silent = err, Temporary(err), false
 	if p.out.route.Mailer == "" {
 		p.out.route = Route{Mailer: MailerError}
 	}
@@ -65,7 +67,7 @@ func (p *parser) fail(err error) bool {
 // hold notes that some table could not tell. What is known so far is used, and the recipient waits.
 func (p *parser) hold(err error, silent bool) {
 	if p.out.err == nil {
-		p.out.err, p.out.wait, p.out.silent = err, true, silent
+		p.out.err, p.out.wait, p.out.silent = asTemporary(err), true, silent || !isVerdict(err)
 	}
 }
 
@@ -91,7 +93,7 @@ func (p *parser) rewrite(f focus, level int) {
 	}
 }
 
-// address decodes f for a table. Words without quotes keep the blank between them.
+// address decodes f for a table. A local part of several words, some of them quoted, keeps its quotes.
 func (f focus) address() Address {
 	if len(f.local) == 1 {
 		return Address{stripQuotes(f.local[0]), f.domain()}
@@ -108,7 +110,7 @@ func (f focus) asText() []string {
 }
 
 func (p *parser) tooDeep(ruleset string) {
-	p.out.faults = append(p.out.faults, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
+	p.out.tooDeep = append(p.out.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
 		Text: "rewrite: excessive recursion (max " + strconv.Itoa(maxRewrite) + "), ruleset " + ruleset})
 }
 
@@ -152,7 +154,7 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 	if !p.checkHosted(f) {
 		return f, false
 	}
-	if local, err := p.r.isLocal(p.ctx, f.domain()); err != nil {
+	if local, err := p.r.isOurs(p.ctx, &f); err != nil {
 		p.hold(err, false)
 	} else if local {
 		if len(f.local) == 1 && f.local[0][0] == '"' {
@@ -253,7 +255,7 @@ func (p *parser) choose(f focus, level int) {
 		p.smartHost(f)
 		return
 	}
-	local, err := p.r.isLocal(p.ctx, host)
+	local, err := p.r.isOurs(p.ctx, &f)
 	if err != nil {
 		p.hold(err, false)
 	}
@@ -327,11 +329,18 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		p.resultOnce(text, level)
 		return true
 	}
-	next, ok := plainFocus(text)
+	var room [2]string
+	next, ok := plainFocus(text, &room)
+	if strings.TrimSpace(text) == "" && local {
+		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
+		p.local(f.local)
+		p.out.triple.User = "<>" + p.out.triple.User
+		return true
+	}
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			p.out.faults = append(p.out.faults, faultFail(fault).Err())
+			p.out.tooDeep = append(p.out.tooDeep, faultFail(fault).Err())
 		}
 		next = findFocus(tokens)
 	}
@@ -396,12 +405,26 @@ func (p *parser) table(f focus, level int) bool {
 		return false
 	}
 	p.out.steps = append(p.out.steps, d.Step)
+	d.Route.User = withDot(d.Route.User, f)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && strings.HasSuffix(e.Text, "<@"+f.domain()) {
+			err = &Error{Code: e.Code, Status: e.Status, Text: withDot(e.Text, f), Err: e.Err, Exit: e.Exit}
+		}
 		p.verdict(err, d.Route)
 		return true
 	}
 	p.mailer(d.Route, f, level)
 	return true
+}
+
+// withDot completes what a table made of an empty value: it took the address for the text, but cannot know that the
+// domain is canonical.
+func withDot(text string, f focus) string {
+	if f.canonical && strings.HasSuffix(text, "<@"+f.domain()) {
+		return text + "."
+	}
+	return text
 }
 
 // mailer sends f by a table's route. A route without user leaves the address as it is. A host that begins with > is
@@ -418,8 +441,9 @@ func (p *parser) mailer(route Route, f focus, level int) {
 		return
 	}
 	if strings.HasPrefix(route.Host, ">") {
+		route.Host = ">" + strings.TrimSuffix(f.text(), ">")
 		p.out.triple = Route{route.Mailer, route.Host, ""}
-		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.err == nil {
+		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.route.Mailer == route.Mailer {
 			p.out.route.User, p.out.addr = "", Address{}
 		}
 		return
@@ -430,23 +454,28 @@ func (p *parser) mailer(route Route, f focus, level int) {
 			f.host, f.canonical = []string{domain}, false
 		}
 	}
-	p.out.triple = Route{route.Mailer, route.Host, f.text(" ")}
+	p.out.triple = Route{route.Mailer, route.Host, f.text()}
 	p.remote(Route{route.Mailer, route.Host, ""}, f)
 }
 
 // smartHost sends f to the smart host, or to its own domain when there is none.
 func (p *parser) smartHost(f focus) {
 	if s := p.r.SmartHost; s != (Route{}) {
-		p.out.triple = Route{s.Mailer, s.Host, f.text(" ")}
+		if s.Mailer == "" {
+			if s.Mailer = MailerRelay; f.domain()[0] == '[' {
+				s.Mailer = MailerESMTP
+			}
+		}
+		p.out.triple = Route{s.Mailer, s.Host, f.text()}
 		p.remote(s, f)
 		return
 	}
-	host := lex.Join(f.host, ".")
+	host := f.domain()
 	shown := host
 	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
 		shown += "."
 	}
-	p.out.triple = Route{MailerESMTP, shown, f.text(" ")}
+	p.out.triple = Route{MailerESMTP, shown, f.text()}
 	p.remote(Route{MailerESMTP, host, ""}, f)
 }
 
@@ -458,13 +487,13 @@ func (p *parser) sticky(f focus) {
 		p.out.noRewrite = !slices.Contains(f.local, "+")
 		return
 	}
-	p.out.triple = Route{hub.Mailer, hub.Host, f.text(" ")}
+	p.out.triple = Route{hub.Mailer, hub.Host, f.text()}
 	p.remote(hub, f)
 }
 
 // local hands the user part to the local mailer, or to those that it stands for: programs, files and include files.
 func (p *parser) local(user []string) {
-	p.out.triple = Route{MailerLocal, "", lex.Join(user, " ")}
+	p.out.triple = Route{MailerLocal, "", lex.Show(user)}
 	p.out.route = localRoute(user)
 }
 
@@ -491,17 +520,32 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ReplaceAll(strings.ToLower(route.Host), " ", ".")
+	route.Host = strings.ToLower(route.Host)
+	if strings.IndexByte(route.Host, ' ') >= 0 {
+		tokens, _, _ := lex.Scan(route.Host, 0)
+		route.Host = lex.Join(tokens, ".")
+	}
 	domain := f.domain()
 	switch {
 	case f.form != hosted:
 		domain = p.r.hostname()
-	case hasSuffixFold(domain, ".UUCP") && route.Mailer != MailerRelay:
-		f.local = slices.Concat([]string{domain[:len(domain)-len(".UUCP")], "!"}, f.local)
-		domain = p.r.hostname()
+	case hasSuffixFold(domain, ".UUCP"):
+		name := domain[:len(domain)-len(".UUCP")]
+		if route.Mailer == MailerRelay && strings.Contains(name, ".") {
+			break // only the SMTP mailers make a path of that
+		}
+		f.local = slices.Concat([]string{name, "!"}, f.local)
+		if domain = p.r.hostname(); route.Mailer == MailerRelay {
+			domain = ""
+		}
+	case route.Mailer == MailerProgram || route.Mailer == MailerFile:
+		domain = ""
 	}
-	local := lex.Join(f.local, ".")
-	route.User = local + "@" + domain
+	route.User = lex.Join(f.local, ".")
+	if domain != "" {
+		domain = strings.ReplaceAll(domain, " ", ".")
+		route.User += "@" + domain
+	}
 	p.out.route = route
 	p.out.addr = Address{unquoteTokens(f.local), domain}
 }

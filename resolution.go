@@ -16,9 +16,8 @@ type Resolution struct {
 	Reports  []Report
 	Warnings []error // forward files that were skipped, and the like: for the log
 
-	hostname string
-	nodes    []*node // all addresses on the way
-	dropped  []*node // those that were there already
+	nodes   []*node // all addresses on the way
+	dropped []*node // those that were there already
 }
 
 // Leaf is an end of a resolution: a delivery, or the reason why there is none.
@@ -56,6 +55,8 @@ type Report struct {
 	Addr  string   // as written
 	Where Position // line of the list file being read
 	Err   error
+
+	plain bool // sendmail sets no exit status for it
 }
 
 // Steps tells how the leaf was found, first the recipient, last the leaf: which tables were asked, which keys were
@@ -162,6 +163,9 @@ func (w *walk) finish() *Resolution {
 	if w.r.NoMeToo {
 		w.removeSender()
 	}
+	if len(w.queue) > 2 {
+		res.Leaves = make([]Leaf, 0, len(w.queue))
+	}
 	for _, n := range w.queue {
 		if n.state.dead() {
 			if n.made == 0 && !n.removed && !w.told(n) {
@@ -171,12 +175,40 @@ func (w *walk) finish() *Resolution {
 		}
 		res.Leaves = append(res.Leaves, w.leaf(n))
 	}
+	if w.mode == modeExpand {
+		w.checkOwners()
+	}
+	for _, n := range w.cut {
+		if n.parent == nil || n.parent.state != bad { // else the parent's leaf says it
+			res.Leaves = append(res.Leaves, w.leaf(n))
+		}
+	}
 	for _, l := range w.loops {
 		if !l.ancestor.selfRef && !w.told(l.elem) {
 			w.lost(l.elem)
 		}
 	}
 	return res
+}
+
+// checkOwners reports what is wrong with the addresses that take over as envelope senders.
+func (w *walk) checkOwners() {
+	var seen map[string]bool
+	for i := range w.res.Leaves {
+		l := &w.res.Leaves[i]
+		if l.Owner == "" || seen[l.Owner] || l.Err != nil && !Temporary(l.Err) {
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]bool)
+		}
+		seen[l.Owner] = true
+		owner := &node{text: l.Owner}
+		owner.first = owner
+		if w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+			w.begin(owner)
+		}
+	}
 }
 
 // told reports whether the sender hears of a failure of the recipient that n comes from.
@@ -255,6 +287,8 @@ func (n *node) controller(r *Resolver) Control {
 func (n *node) controlUser(r *Resolver) Control {
 	for ; n != nil; n = n.parent {
 		switch {
+		case n.account != nil:
+			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
 		case n.control != nil:
 			return *n.control
 		case n.alias:
@@ -262,9 +296,8 @@ func (n *node) controlUser(r *Resolver) Control {
 			if n.step != nil && n.step.Key != "" {
 				name = n.step.Key
 			}
-			return Control{User: name, UID: r.DefaultUser.UID, GID: r.DefaultUser.GID}
-		case n.account != nil:
-			return Control{User: n.account.Name, UID: n.account.UID, GID: n.account.GID}
+			// sendmail sets the user id alone: its C lines read name:1:0. Mailers put the default group in place of 0.
+			return Control{User: name, UID: r.DefaultUser.UID}
 		}
 	}
 	return Control{}
@@ -331,24 +364,23 @@ func (r Report) String() string {
 	return s + strings.TrimRight(e.Text, "\r\n")
 }
 
-// ExitStatus returns what sendmail exits with after these reports: the first verdict that has a status of its own, 64
-// for others, 0 when all is well. Deferred recipients are well.
+// ExitStatus returns what sendmail exits with after these reports: the status of the first permanent verdict that has one,
+// 0 when there are only temporary ones, 64 when there are others, 0 when all is well.
 func (r *Resolution) ExitStatus() int {
-	status := 0
+	held := false
 	for _, report := range r.Reports {
 		var e *Error
-		if !errors.As(report.Err, &e) || e.Temporary() && e.Exit == 0 {
+		if report.plain || !errors.As(report.Err, &e) || e.Exit == exitUsage && e.Status.Class() == ClassSuccess {
 			continue
 		}
-		switch s := e.ExitStatus(); {
-		case s == exitTempFail:
-		case s == exitUsage:
-			if status == 0 {
-				status = s
-			}
-		case status == 0 || status == exitUsage:
-			status = s
+		status := e.ExitStatus()
+		if status != exitTempFail {
+			return status
 		}
+		held = true
 	}
-	return status
+	if len(r.Reports) > 0 && !held {
+		return exitUsage
+	}
+	return 0
 }

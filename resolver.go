@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Resolver decides where mail for an address goes, in sendmail's order: virtusertable, aliases, local rewriting (see
@@ -28,7 +30,10 @@ type Resolver struct {
 	// nobody knows. Nil is FEATURE(nocanonify): names with a dot are taken as they are.
 	Canonify func(ctx context.Context, host string) (name string, ok bool, err error)
 
-	SmartHost  Route // where mail for other hosts goes when the Router has no answer; zero: to the domain itself
+	// SmartHost is where mail for other hosts goes when the Router has no answer. Zero: to the domain itself. Without a
+	// mailer it is relay, and esmtp for address literals.
+	SmartHost Route
+
 	UserRelay  Route // LUSER_RELAY: where mail for unknown local names goes; a local User gets them all
 	MailHub    Route // MAIL_HUB: where mail for every local name without alias goes
 	LocalRelay Route // LOCAL_RELAY: as MailHub, when there is none
@@ -99,7 +104,18 @@ func (r *Resolver) ResolveText(ctx context.Context, from Address, texts ...strin
 
 // VerifyText is Verify for text as it stands between RCPT TO: and its parameters.
 func (r *Resolver) VerifyText(ctx context.Context, from Address, text string) (*Resolution, error) {
-	return r.resolve(ctx, from, text, modeVerify)
+	w := newWalk(r, ctx, from, modeVerify)
+	if tokens, _, faults := lex.Scan(text, 0); len(faults) == 0 && len(tokens) == 2 && tokens[0] == "<" && tokens[1] == ">" {
+		// check_rcpt refuses this before the address is parsed.
+		refused := Fail{Code: 553, Status: StatusPermanent, Text: "User address required", Exit: exitNoUser}
+		w.sendTo([]Member{{To: refused, Text: text}}, nil, 0)
+	} else {
+		w.sendOne(text)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return w.finish(), nil
 }
 
 func (r *Resolver) resolve(ctx context.Context, from Address, text string, m mode) (*Resolution, error) {
@@ -119,8 +135,8 @@ func (r *Resolver) Parse(ctx context.Context, text string) (triple, route Route,
 	if !r.parse(ctx, text, &p) {
 		return triple, route, nil, badAddress(StatusMailboxSyntax, "User address required")
 	}
-	if len(p.faults) > 0 {
-		return p.triple, p.route, p.steps, p.faults[0]
+	if faults := append(p.repairs, p.tooDeep...); len(faults) > 0 {
+		return p.triple, p.route, p.steps, faults[0]
 	}
 	return p.triple, p.route, p.steps, p.err
 }
@@ -130,11 +146,7 @@ func splitArgument(text string) []Member {
 	if strings.ContainsAny(text, ",;<(") {
 		return ParseList(text, Position{})
 	}
-	var members []Member
-	for field := range strings.FieldsSeq(text) {
-		members = append(members, ParseList(field, Position{})...)
-	}
-	return members
+	return parseList(text, Position{}, ' ')
 }
 
 // addressText prints a so that the address rules read it back. Only what they would take apart is quoted: a user part

@@ -38,11 +38,11 @@ type Routing struct {
 // Step is one link of an explanation: which stage asked which table, the keys tried in order, and the one that
 // matched. sendmail shows the same with -bt and address rewriting traces.
 type Step struct {
-	Stage string   // "virtusertable", "aliases", "forward", "include", "mailertable", "local", …
-	Input string   // what was asked about
-	Tried []string // keys in the order they were looked up, the matching one last
-	Key   string   // the key that matched; "" when none did
-	Value string   // what it said
-	Pos   Position // where it says so
-	Note  string   // anything else worth knowing: "self reference", "duplicate suppressed", …
+	Stage string   `json:"stage"`           // "virtusertable", "aliases", "forward", "include", "mailertable", "local", …
+	Input string   `json:"input,omitempty"` // what was asked about
+	Tried []string `json:"tried,omitempty"` // keys in the order they were looked up, the matching one last
+	Key   string   `json:"key,omitempty"`   // the key that matched; "" when none did
+	Value string   `json:"value,omitempty"` // what it said
+	Pos   Position `json:"pos,omitzero"`    // where it says so
+	Note  string   `json:"note,omitempty"`  // anything else worth knowing: "self reference", "duplicate suppressed", …
 }

@@ -65,10 +65,16 @@ type walk struct {
 	queue []*node
 	index map[nodeKey][]*node // built when the queue gets long
 	loops []loop
+	cut   []*node  // too deep; they are not in the queue, and do not count as alive
 	where Position // line of the list file being read
 
-	res  Resolution
-	node [1]node // the first one lives here
+	res Resolution
+
+	// Most runs need no more than these.
+	node    node
+	nodes   [2]*node
+	account Account
+	leaf1   [1]Leaf
 }
 
 // loop is an element that was dropped because it leads back to where it came from.
@@ -77,12 +83,14 @@ type loop struct{ elem, ancestor *node }
 type nodeKey struct{ mailer, host, user string }
 
 func newWalk(r *Resolver, ctx context.Context, from Address, m mode) *walk {
-	return &walk{r: r, ctx: ctx, mode: m, res: Resolution{From: from, hostname: r.hostname()}}
+	w := &walk{r: r, ctx: ctx, mode: m, res: Resolution{From: from}}
+	w.queue, w.res.Leaves = w.nodes[:0], w.leaf1[:0]
+	return w
 }
 
 func (w *walk) newNode() *node {
-	if len(w.queue) == 0 && w.node[0].text == "" && w.node[0].first == nil {
-		return &w.node[0]
+	if w.node.first == nil {
+		return &w.node
 	}
 	return new(node)
 }
@@ -95,13 +103,16 @@ func (w *walk) sendOne(text string) {
 		p := parser{r: w.r, ctx: w.ctx, out: &n.parsed}
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
+	for _, err := range n.repairs {
+		w.complain(n, err)
+	}
 	w.begin(n)
 	w.recipient(n, 0)
 }
 
 // begin takes over what the address rules said.
 func (w *walk) begin(n *node) {
-	for _, err := range n.faults {
+	for _, err := range n.tooDeep {
 		w.report(n, err)
 	}
 	if n.err == nil {
@@ -126,14 +137,10 @@ func (w *walk) sendTo(members []Member, parent *node, depth int) (n int) {
 			nodes = append(nodes, e)
 		}
 	}
-	for i := len(nodes) - 1; i >= 0; i-- {
-		if w.ctx.Err() != nil {
-			return n
-		}
+	for i := len(nodes) - 1; i >= 0 && w.ctx.Err() == nil; i-- {
 		w.recipient(nodes[i], depth)
-		n++
 	}
-	return n
+	return len(nodes)
 }
 
 // element reads one member of a list. It returns nil when there is nothing to follow: the member cannot be read, or it
@@ -146,19 +153,17 @@ func (w *walk) element(m *Member, parent *node) *node {
 	}
 	if fail, ok := m.To.(Fail); ok {
 		e.text = m.Text
-		e.route, e.triple = fail.Route, fail.Route
-		e.route.Mailer = MailerError
-		err := fail.Err()
-		e.err, e.state, e.settled = err, bad, true
-		if Temporary(err) {
-			e.state = waiting
+		if fail.repaired() {
+			w.complain(e, fail.Err())
+			return nil
 		}
-		w.report(e, err)
-		w.queue = append(w.queue, e)
+		p := parser{r: w.r, ctx: w.ctx, out: &e.parsed}
+		p.verdict(fail.Err(), fail.Route)
+		w.begin(e)
 		if parent != nil {
 			parent.made++
 		}
-		return nil
+		return e
 	}
 	e.text = m.text()
 	if !w.r.parse(w.ctx, e.text, &e.parsed) {
@@ -181,8 +186,9 @@ func (w *walk) element(m *Member, parent *node) *node {
 	return e
 }
 
-// selfReference finds out whether e is its own ancestor, and then which address of the circle has a mailbox: mail stops
-// there instead of going round. It returns nil when there is no circle, or no mailbox on it.
+// selfReference finds out whether e is its own ancestor, and then which address on the way to it has a mailbox: mail
+// stops there instead of going round. The nearest one counts, even if it lies before the circle. It returns nil when
+// there is no circle, or no mailbox.
 func (w *walk) selfReference(e *node) *node {
 	top := e.parent
 	for top != nil && !w.same(e, top) {
@@ -199,9 +205,6 @@ func (w *walk) selfReference(e *node) *node {
 				}
 				return c
 			}
-		}
-		if c == top {
-			break
 		}
 	}
 	return nil
@@ -224,10 +227,10 @@ func (w *walk) same(a, b *node) bool {
 func (n *node) uid(r *Resolver) (int, bool) {
 	for ; n != nil; n = n.parent {
 		switch {
-		case n.control != nil:
-			return n.control.UID, true
 		case n.account != nil:
 			return n.account.UID, true
+		case n.control != nil:
+			return n.control.UID, true
 		case n.alias:
 			return r.DefaultUser.UID, true
 		}
@@ -287,7 +290,7 @@ func (w *walk) recipient(n *node, depth int) {
 	}
 	w.insert(n)
 	quoted := strings.IndexByte(n.route.User, '\\') >= 0
-	if n.state == alive && n.route.Mailer == mailerInclude {
+	if (n.state == alive || n.state == waiting) && n.route.Mailer == mailerInclude {
 		w.include(n, depth)
 	}
 	if n.state == alive && n.route.Mailer == MailerLocal && !quoted {
@@ -309,8 +312,8 @@ func (w *walk) tooDeep(n *node, depth, limit int) {
 	if n.parent != nil {
 		n.parent.state, n.parent.err = bad, err
 	}
-	w.insert(n)
 	w.bad(n, err)
+	w.cut = append(w.cut, n)
 }
 
 // checkDirect refuses programs and files that nobody here vouches for: named by the sender, by a user without a
@@ -325,7 +328,7 @@ func (w *walk) checkDirect(n *node) {
 		return
 	}
 	switch {
-	case n.state != alive:
+	case n.state != alive && n.state != waiting:
 	case n.parent == nil:
 		w.bad(n, notAuthorized("Cannot mail directly to "+what))
 	case n.parent.unsafe != nil:
@@ -424,12 +427,13 @@ func (w *walk) aliases(n *node, depth int) {
 	if w.r.Aliases == nil {
 		return
 	}
-	x, ok, err := w.r.Aliases.Expand(w.ctx, Address{Local: n.route.User})
+	x, ok, err := w.r.alias(w.ctx, n.route.User)
 	if err != nil {
 		w.wait(n, err)
 		return
 	}
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)
@@ -451,10 +455,25 @@ func (w *walk) aliases(n *node, depth int) {
 	n.owner = x.Owner
 }
 
+// alias looks up a local name as it stands.
+func (r *Resolver) alias(ctx context.Context, name string) (Expansion, bool, error) {
+	if e, ok := r.Aliases.(NameExpander); ok {
+		return e.ExpandName(ctx, name)
+	}
+	return r.Aliases.Expand(ctx, Address{Local: name})
+}
+
 // expanded keeps what a table said for explanations.
 func (n *node) expanded(x *Expansion) {
 	step := x.Step
 	n.step = &step
+}
+
+// missed keeps the keys that a table was asked for in vain, which it only tells under WithTracing.
+func (n *node) missed(x *Expansion) {
+	if len(x.Step.Tried) > 0 {
+		n.steps = append(n.steps[:len(n.steps):len(n.steps)], x.Step)
+	}
 }
 
 // include reads a list file.
@@ -540,7 +559,13 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.bad(n, &Error{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser})
 		return
 	}
-	n.account = &acct
+	if n == &w.node {
+		w.account = acct
+		n.account = &w.account
+	} else {
+		n.account = &Account{}
+		*n.account = acct
+	}
 	if w.mode == modeVerify {
 		n.state = verified
 		return
@@ -553,10 +578,9 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.wait(n, err)
 		return
 	}
-	for _, warning := range x.Warnings {
-		w.res.Warnings = append(w.res.Warnings, warning)
-	}
+	w.res.Warnings = append(w.res.Warnings, x.Warnings...)
 	if !ok {
+		n.missed(&x)
 		return
 	}
 	n.expanded(&x)
@@ -586,14 +610,26 @@ func loginName(user string) string {
 }
 
 // bad fails n and reports it.
-func (w *walk) bad(n *node, err error) {
+func (w *walk) bad(n *node, err *Error) {
 	n.state, n.err = bad, err
-	w.report(n, err)
+	if err.Exit == exitUsage {
+		w.complain(n, err)
+	} else {
+		w.report(n, err)
+	}
 }
 
-// wait defers n. The reason goes to the log with the leaf.
+// wait defers n. A verdict is reported; other reasons go to the log with the leaf.
 func (w *walk) wait(n *node, err error) {
 	n.state, n.err = waiting, asTemporary(err)
+	if isVerdict(err) {
+		w.report(n, err)
+	}
+}
+
+func isVerdict(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }
 
 // failed fails or defers n by the kind of err.
@@ -603,13 +639,14 @@ func (w *walk) failed(n *node, err error) {
 		w.report(n, n.err)
 		return
 	}
-	w.bad(n, err)
+	var e *Error
+	errors.As(err, &e)
+	w.bad(n, e)
 }
 
 // asTemporary makes a verdict of an error that has none.
 func asTemporary(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if isVerdict(err) {
 		return err
 	}
 	return &Error{Code: 451, Status: StatusSystem.AsTemporary(), Text: "Try again later", Err: err}
@@ -617,4 +654,10 @@ func asTemporary(err error) error {
 
 func (w *walk) report(n *node, err error) {
 	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: w.where, Err: err})
+}
+
+// complain reports an error for which sendmail sets no exit status of its own.
+func (w *walk) complain(n *node, err error) {
+	w.report(n, err)
+	w.res.Reports[len(w.res.Reports)-1].plain = true
 }

@@ -2,6 +2,8 @@ package access
 
 import (
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // canonAddr is an address in the form in which rules look at it: the local part as written, the domain canonical and
@@ -41,6 +43,10 @@ func (e *eval) canon(addr string) (canonAddr, *fault, error) {
 		}
 		if !namesHost(a.local) {
 			return a, nil, nil
+		}
+		if a.local == addr {
+			// "!user" and the like name no host after all. sendmail recurses until it gives up.
+			return a, &fault{"553 User address required", "5.1.3"}, nil
 		}
 		addr = a.local
 	}
@@ -163,9 +169,9 @@ func colonOutsideLiteral(s string) int {
 
 // canonDomain replaces names of this host by its canonical name, and aliases by what they stand for.
 func (e *eval) canonDomain(a *canonAddr) error {
-	d := fold(a.domain)
+	d := maptext.Fold(a.domain)
 	p := e.p
-	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+fold(p.parentDomain()) {
+	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+maptext.Fold(p.parentDomain()) {
 		a.domain = p.hostname()
 		return nil
 	}

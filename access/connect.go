@@ -126,13 +126,10 @@ func (e *eval) requireRDNS() outcome {
 	return outcome{}
 }
 
-// Pause is how long a server waits before its greeting; a client that talks during the pause is refused.
-type Pause = time.Duration
-
 // GreetPauseFor answers how long the greeting to c waits: the GreetPause: entry of its name, else of its address, in
 // milliseconds, else p.GreetPause. An entry that is no number, and a table that cannot tell, mean no pause.
 // sendmail: FEATURE(greet_pause).
-func (p *Policy) GreetPauseFor(ctx context.Context, c Client) (Pause, []mtakit.Step) {
+func (p *Policy) GreetPauseFor(ctx context.Context, c Client) (time.Duration, []mtakit.Step) {
 	e := &eval{p: p, ctx: ctx, c: &c}
 	r, ok, err := e.domain("GreetPause", Tagged, c.name())
 	if !ok && err == nil {

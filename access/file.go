@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // Entry is one line of an access table. Key is as written, tag included; look-ups fold its ASCII letters.
@@ -26,34 +27,15 @@ func (e Entry) Tag() (tag, rest string) {
 	return "", e.Key
 }
 
-// File is a parsed access table. It is a mtakit.PositionTable whose keys are in lower case, so that New accepts it as
-// it is. A File is immutable once parsed and safe for concurrent use.
-type File struct {
-	text    []byte // the source, unchanged
-	entries []Entry
-	index   map[string]int // folded key -> first entry
-}
-
-// add appends e and returns the entry that stands for its key: itself, or an earlier one.
-func (f *File) add(e Entry) Entry {
-	if f.index == nil {
-		f.index = make(map[string]int)
-	}
-	k := fold(e.Key)
-	first, dup := f.index[k]
-	if !dup {
-		first = len(f.entries)
-		f.index[k] = first
-	}
-	f.entries = append(f.entries, e)
-	return f.entries[first]
-}
+// File is a parsed access table. It is an mtakit.PositionTable, so that New accepts it as it is. A File is immutable
+// once parsed and safe for concurrent use.
+type File struct{ text *maptext.File }
 
 // All iterates over the entries in file order, duplicates included.
 func (f *File) All() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for _, e := range f.entries {
-			if !yield(e) {
+		for e := range f.text.All() {
+			if !yield(Entry(e)) {
 				return
 			}
 		}
@@ -61,41 +43,19 @@ func (f *File) All() iter.Seq[Entry] {
 }
 
 // Len returns the number of entries, duplicates included.
-func (f *File) Len() int { return len(f.entries) }
+func (f *File) Len() int { return f.text.Len() }
 
 // Lookup returns the value of key, whose letters are folded. With duplicates the first one counts. It never fails.
-func (f *File) Lookup(ctx context.Context, key string) (string, bool, error) {
-	v, _, ok, err := f.LookupPosition(ctx, key)
-	return v, ok, err
+func (f *File) Lookup(_ context.Context, key string) (string, bool, error) {
+	e, ok := f.text.Lookup(key)
+	return e.Value, ok, nil
 }
 
 // LookupPosition is Lookup that also tells where the entry stands.
 func (f *File) LookupPosition(_ context.Context, key string) (string, mtakit.Position, bool, error) {
-	i, ok := f.index[fold(key)]
-	if !ok {
-		return "", mtakit.Position{}, false, nil
-	}
-	return f.entries[i].Value, f.entries[i].Pos, true, nil
+	e, ok := f.text.Lookup(key)
+	return e.Value, e.Pos, ok, nil
 }
 
 // WriteTo writes the table as it was read, byte for byte, comments and faulty lines included.
-func (f *File) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(f.text)
-	return int64(n), err
-}
-
-// fold lowers ASCII letters and leaves all other bytes alone, as makemap and sendmail do with keys.
-func fold(s string) string {
-	for i := 0; i < len(s); i++ {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
-}
+func (f *File) WriteTo(w io.Writer) (int64, error) { return f.text.WriteTo(w) }

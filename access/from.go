@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // From decides whether a sender may send. The null sender always may. Under DelayChecks only the syntax is
@@ -77,11 +78,11 @@ func (e *eval) fromLocalhost(from string) outcome {
 	if e.p.AcceptUnqualified {
 		return outcome{}
 	}
-	domain := fold(from[strings.LastIndexByte(from, '@')+1:])
+	domain := maptext.Fold(from[strings.LastIndexByte(from, '@')+1:])
 	switch domain {
 	case "localhost", "[127.0.0.1]", "[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]", "localhost.uucp":
 	default:
-		if d := e.p.parentDomain(); d == "" || domain != "localhost."+fold(d) {
+		if d := e.p.parentDomain(); d == "" || domain != "localhost."+maptext.Fold(d) {
 			return outcome{}
 		}
 	}
@@ -105,8 +106,16 @@ func (e *eval) sender() string {
 	if f != nil || a.domain == "" || e.canonDomain(&a) != nil {
 		return e.from
 	}
-	if host, ok := strings.CutSuffix(fold(a.domain), ".uucp"); ok {
+	if host, ok := strings.CutSuffix(maptext.Fold(a.domain), ".uucp"); ok {
 		return a.domain[:len(host)] + "!" + a.local
+	}
+	if at := lastUnquoted(a.local, '%'); at > 0 {
+		// user%host@host with two names of our own: the first one is enough. sendmail: the end of ruleset final.
+		inner, err := e.p.isLocal(e.ctx, a.local[at+1:])
+		outer, err2 := e.p.isLocal(e.ctx, a.domain)
+		if inner && outer && err == nil && err2 == nil {
+			return a.local[:at] + "@" + a.local[at+1:]
+		}
 	}
 	return a.local + "@" + a.domain
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // Tags are the tags that sendmail looks for, in its own spelling. Case does not matter in a table.
@@ -77,7 +78,7 @@ func (s *search) try(ctx context.Context, key string) bool {
 }
 
 func (s *search) lookup(ctx context.Context, asked string) bool {
-	key := fold(unquote(asked)) // sendmail strips quotes from the keys of every map without the flag -q
+	key := maptext.Key(asked) // sendmail strips quotes from the keys of every map without the flag -q
 	var (
 		value string
 		pos   mtakit.Position
@@ -96,39 +97,11 @@ func (s *search) lookup(ctx context.Context, asked string) bool {
 		s.res.Step.Note = "cannot tell: " + err.Error()
 	case ok:
 		s.done = true
-		s.res.Text = expand(value, asked)
+		s.res.Text = maptext.Expand(value, asked)
 		s.res.Value = ParseValue(s.res.Text)
 		s.res.Step.Key, s.res.Step.Value, s.res.Step.Pos = key, value, pos
 	}
 	return s.done
-}
-
-// expand replaces %0 in a value by the key, %1 to %9 by nothing and %% by a percent sign, as sendmail does with the
-// values of every map.
-func expand(value, key string) string {
-	if strings.IndexByte(value, '%') < 0 {
-		return value
-	}
-	var b strings.Builder
-	for i := 0; i < len(value); i++ {
-		c := value[i]
-		if c != '%' || i+1 == len(value) {
-			b.WriteByte(c)
-			continue
-		}
-		switch d := value[i+1]; {
-		case d == '%':
-			b.WriteByte('%')
-		case d == '0':
-			b.WriteString(key)
-		case '1' <= d && d <= '9':
-		default:
-			b.WriteByte('%')
-			continue
-		}
-		i++
-	}
-	return b.String()
 }
 
 // end gives the answer: found, not found, or cannot tell.

@@ -1,76 +1,26 @@
 package access
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"io"
 
-	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/maptext"
 )
 
 // Faults that Parse reports inside a *mtakit.SyntaxError.
 var (
 	// ErrLeadingSpace: the line begins with white space. There are no continuation lines in this format.
-	ErrLeadingSpace = errors.New("leading space")
+	ErrLeadingSpace = maptext.ErrLeadingSpace
 	// ErrNoValue: there is a key but nothing after it.
-	ErrNoValue = errors.New("no value")
-	// ErrLineTooLong: the line has more bytes than a map source may have.
-	ErrLineTooLong = errors.New("line too long")
+	ErrNoValue = maptext.ErrNoValue
+	// ErrLineTooLong: the line has more than the 1022 bytes that makemap reads.
+	ErrLineTooLong = maptext.ErrLineTooLong
 	// ErrDuplicate: the key was given before. The first entry stands.
-	ErrDuplicate = errors.New("duplicate key")
+	ErrDuplicate = maptext.ErrDuplicate
 )
 
-// maxLine is the number of bytes that a line may have before its newline. sendmail: makemap.c reads into a buffer of
-// 1024 bytes.
-const maxLine = 1022
-
 // Parse reads an access table in makemap's text form. It keeps every good entry and returns, joined, a
-// *mtakit.SyntaxError for every bad line; name only appears in positions. An error of r itself ends the parse and is
-// returned with what was read before.
+// *mtakit.SyntaxError for every bad line; name only appears in positions. An error of r itself is joined, too.
 func Parse(r io.Reader, name string) (*File, error) {
-	text, err := io.ReadAll(r)
-	f := &File{text: text}
-	errs := []error{err}
-	for lineno := 1; len(text) > 0; lineno++ {
-		var line []byte
-		line, text, _ = bytes.Cut(text, []byte("\n"))
-		key, value, ok, err := parseLine(line)
-		pos := mtakit.Position{File: name, Line: lineno, Col: 1}
-		if ok {
-			if first := f.add(Entry{Key: key, Value: value, Pos: pos}); first.Pos != pos {
-				err = fmt.Errorf("%w %q, first given on line %d", ErrDuplicate, key, first.Pos.Line)
-			}
-		}
-		if err != nil {
-			errs = append(errs, &mtakit.SyntaxError{Pos: pos, Err: err})
-		}
-	}
-	return f, errors.Join(errs...)
+	text, err := maptext.Parse(r, name)
+	return &File{text}, err
 }
-
-// parseLine splits one line, given without its newline. ok is false for comments and empty lines.
-func parseLine(line []byte) (key, value string, ok bool, err error) {
-	switch {
-	case len(line) == 0 || line[0] == '#':
-		return "", "", false, nil
-	case len(line) > maxLine:
-		return "", "", false, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrLineTooLong, len(line), maxLine)
-	case isSpace(line[0]):
-		return "", "", false, ErrLeadingSpace
-	}
-	n := bytes.IndexFunc(line, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
-	if n < 0 {
-		return "", "", false, fmt.Errorf("%w for key %q", ErrNoValue, line)
-	}
-	v := n
-	for v < len(line) && isSpace(line[v]) {
-		v++
-	}
-	if v == len(line) {
-		return "", "", false, fmt.Errorf("%w for key %q", ErrNoValue, line[:n])
-	}
-	return string(line[:n]), string(line[v:]), true, nil
-}
-
-func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }

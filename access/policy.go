@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/mtakit/mtakit"
 )
@@ -56,7 +57,7 @@ type Policy struct {
 	// nodelay); with ControlClose the reply code is 421 and ends the session (argument terminate).
 	RateControl, ConnControl, ControlNow, ControlClose bool
 	// GreetPause is what GreetPauseFor answers for clients that no GreetPause: entry knows. Zero is no pause.
-	GreetPause Pause
+	GreetPause time.Duration
 
 	// RelayHostsOnly takes the entries of Relay and of the table for host names, not for domains,
 	// FEATURE(relay_hosts_only).

@@ -118,13 +118,24 @@ func reply(text, dsn, about string) *mtakit.Error {
 			e.Status = st
 		}
 	}
+	e.Text = printable(e.Text)
 	switch e.Code {
 	case 250, 252, 450, 550, 553:
 		if about != "" {
-			e.Text = about + "... " + e.Text
+			e.Text = printable(about) + "... " + e.Text
 		}
 	}
 	return e
+}
+
+// printable replaces control characters: a reply is one line, and a log line, too.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func isCode(s string) bool {

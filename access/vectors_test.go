@@ -29,6 +29,9 @@ func TestVectorsAccess(t *testing.T) {
 	dir := os.DirFS("testdata/vectors")
 	if v := os.Getenv("MTAKIT_VECTORS"); v != "" {
 		dir = os.DirFS(path.Join(v, "access"))
+		if _, err := fs.Stat(dir, "."); errors.Is(err, fs.ErrNotExist) {
+			t.Skipf("no vectors for access in %s", v)
+		}
 	}
 	passed, failed := 0, 0
 	err := fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
@@ -270,7 +273,7 @@ func (w *world) feature(t *testing.T, name, line string, tables map[string]strin
 	}
 }
 
-// includesSelf says whether the MX list of domain names a local domain.
+// includesSelf says whether the MX list of domain names this host.
 func (w *world) includesSelf(ctx context.Context, domain string) (bool, error) {
 	list, err := w.dns.LookupMX(ctx, domain)
 	for _, mx := range list {
@@ -280,7 +283,8 @@ func (w *world) includesSelf(ctx context.Context, domain string) (bool, error) {
 	}
 	var d *net.DNSError
 	if errors.As(err, &d) && d.IsNotFound {
-		err = nil
+		name, _ := w.dns.find(domain) // without MX the domain stands for itself, by its canonical name
+		return name == "mx.example.com", nil
 	}
 	return false, err
 }
@@ -419,8 +423,12 @@ func (w *world) parse(ctx context.Context, rcpt string) (local, domain string, f
 			text := "<" + rcpt + ">... Invalid route address"
 			return "", "", &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: text}
 		}
+		domain = strings.TrimSuffix(domain, ".")
+		if name, err := w.dns.find(domain); err == nil && !w.policy.NoCanonify {
+			domain = name
+		}
 		own, _ := w.policy.Local.Contains(ctx, domain)
-		if !own && domain != "localhost" && domain != "mx.example.com" && domain != "mx" {
+		if !own && domain != "localhost" && domain != "mx.example.com" {
 			return local, domain, nil
 		}
 		rcpt = strings.Trim(local, `"`)

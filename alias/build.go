@@ -18,6 +18,9 @@ type Builder struct {
 	// CheckHost is asked about the domains in values when CheckValues is set; its error is reported. Nil asks nobody.
 	// sendmail looks them up in the DNS and says "example.org: Name server timeout".
 	CheckHost func(domain string) error
+	// Stored reports whether a key was stored already, so that Build does not have to remember the entries itself. It
+	// is not asked when Append is set.
+	Stored func(key string) bool
 }
 
 // Report is what newaliases prints and how it exits.
@@ -82,6 +85,8 @@ type compiler struct {
 	stored map[string]string
 	lost   int // lines that sendmail does not count: those behind the point where one became too long
 	report Report
+
+	indented bool // the line before was one that began with a blank: more of them are not worth a message
 }
 
 // say reports something about the entry on line l. about is what sendmail names in front of it, if anything.
@@ -104,11 +109,16 @@ func (c *compiler) line(l line, file string) error {
 	s := l.text(file)
 	switch {
 	case s == "" || s[0] == '#':
+		c.indented = false
 		return nil
 	case s[0] == ' ' || s[0] == '\t':
-		c.say(l, exitSoftware, "", ErrLeadingSpace.Error())
+		if !c.indented {
+			c.say(l, exitSoftware, "", ErrLeadingSpace.Error())
+		}
+		c.indented = true
 		return nil
 	}
+	c.indented = false
 	colon := strings.IndexByte(s, ':')
 	if colon < 0 {
 		c.say(l, exitSoftware, "", ErrNoColon.Error())
@@ -123,9 +133,15 @@ func (c *compiler) line(l line, file string) error {
 		c.say(l, exitSoftware, "", lineError(s, k.err).Error())
 		return nil
 	}
+	for _, say := range k.says {
+		if say.exit != 0 { // sendmail has changed the line after it complained
+			k.text = replace(k.text, isC0)
+		}
+	}
 	value := skipSpace(s[colon+1:])
+	about := k.text
 	if c.CheckValues {
-		value = c.check(l, value)
+		value, about = c.check(l, value, about)
 	}
 	switch {
 	case k.err != nil:
@@ -133,7 +149,7 @@ func (c *compiler) line(l line, file string) error {
 	case value == "":
 		c.say(l, exitSoftware, "", lineError(s, ErrNoValue).Error())
 	default:
-		return c.put(l, k, value)
+		return c.put(l, k.user, value, about)
 	}
 	return nil
 }
@@ -152,31 +168,40 @@ func (c *compiler) complain(l line, says []complaint) {
 	}
 }
 
-// put stores an entry.
-func (c *compiler) put(l line, k entryKey, value string) error {
-	key := c.foldKey(k.user)
-	old, again := c.stored[key]
+// put stores an entry. about is the address that sendmail has looked at last.
+func (c *compiler) put(l line, key, value, about string) error {
+	key = c.foldKey(key)
+	var old string
+	var again bool
+	remember := c.Stored == nil || c.Append
+	if remember {
+		old, again = c.stored[key]
+	} else {
+		again = c.Stored(key)
+	}
 	c.report.Aliases++
 	c.report.Bytes += len(key) + len(value)
 	c.report.Longest = max(c.report.Longest, len(value))
 	if again && c.Append {
 		value += "," + old
 	} else if again {
-		c.say(l, 0, k.text, "Warning: duplicate alias name "+key)
+		c.say(l, 0, about, "Warning: duplicate alias name "+key)
 	}
-	c.stored[key] = value
+	if remember {
+		c.stored[key] = value
+	}
 	return c.store(key, value)
 }
 
-// check parses the elements of a value and returns what sendmail leaves of it: bad bytes are replaced where the parser
-// meets them.
-func (c *compiler) check(l line, value string) string {
-	var left strings.Builder
+// check parses the elements of a value. It returns what sendmail leaves of the value, since bad bytes are replaced where
+// the parser meets them, and the last element.
+func (c *compiler) check(l line, value, last string) (left, about string) {
+	var b strings.Builder
 	for {
 		rest := strings.TrimLeft(value, ", \t\r\n\v\f")
-		left.WriteString(value[:len(value)-len(rest)])
+		b.WriteString(value[:len(value)-len(rest)])
 		if rest == "" {
-			return left.String()
+			return b.String(), last
 		}
 		a := c.parseAddress(rest, ',')
 		for i := range a.says {
@@ -185,22 +210,28 @@ func (c *compiler) check(l line, value string) string {
 			}
 		}
 		c.complain(l, a.says)
-		elem := rest[:a.n]
-		if n := len(a.says); n > 0 && a.says[n-1].is8bit {
-			elem = replace(elem, isC1)
-		} else if a.valid {
-			elem = replace(elem, isControl)
+		for _, say := range a.says {
+			switch {
+			case say.is8bit:
+				rest = replace(rest[:a.n], isC1) + rest[a.n:]
+			case say.exit != 0:
+				rest = replace(rest, isC0)
+			case say.about == "":
+				rest = replace(rest, isControl)
+			}
 		}
-		left.WriteString(elem)
-		value = rest[a.n:]
+		last = rest
 		switch {
 		case !a.valid:
-			c.say(l, 0, elem+value, elem+value+"... bad address")
+			c.say(l, 0, rest, rest+"... bad address")
 		case a.host != "" && c.CheckHost != nil:
 			if err := c.CheckHost(a.host); err != nil {
 				c.say(l, 0, "", err.Error())
 			}
 		}
+		n := max(a.n, 1) // a NUL byte ends what the parser reads, and must not end up here again
+		b.WriteString(rest[:n])
+		value = rest[n:]
 	}
 }
 

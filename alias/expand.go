@@ -13,11 +13,12 @@ type Options struct {
 	// KeepCase looks names up as they are (sendmail: the table is declared with -f). Otherwise they are folded to
 	// lower case.
 	KeepCase bool
-	// PreserveDetail looks user+detail up as a whole and nothing else (FEATURE(preserve_local_plus_detail)).
+	// PreserveDetail makes Expand look user+detail up as a whole and nothing else
+	// (FEATURE(preserve_local_plus_detail)). A Resolver has a field of that name and does not care about this one.
 	PreserveDetail bool
 }
 
-// Map is the meaning of an alias table: an mtakit.Expander. It may be used by several goroutines at once.
+// Map is the meaning of an alias table: an mtakit.Expander and mtakit.NameExpander. It may be used by several goroutines at once.
 type Map struct {
 	table mtakit.Table
 	pos   mtakit.PositionTable // the same, if it knows positions
@@ -35,25 +36,42 @@ func New(table mtakit.Table, opts Options) *Map {
 // Expand implements mtakit.Expander for a local recipient; the domain of addr is not looked at. The keys are
 // user+detail, user+* and user, in this order, the latter two only when there is a plus; a name with a backslash is
 // never looked up. After that owner-KEY is looked up, which gives Expansion.Owner. A value without any member is
-// found all the same, and empty.
+// found all the same, and empty. The local part may also be given as the local mailer gets it, in quotes.
 func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansion, ok bool, err error) {
-	x.Step = mtakit.Step{Stage: "aliases", Input: addr.String()}
-	if addr.Local == "" || strings.Contains(addr.Local, `\`) {
+	return m.expand(ctx, addr.Local, !m.opts.PreserveDetail)
+}
+
+// ExpandName implements mtakit.NameExpander: it looks up name and nothing else.
+func (m *Map) ExpandName(ctx context.Context, name string) (x mtakit.Expansion, ok bool, err error) {
+	return m.expand(ctx, name, false)
+}
+
+func (m *Map) expand(ctx context.Context, local string, details bool) (x mtakit.Expansion, ok bool, err error) {
+	if local == "" || strings.IndexByte(local, '\\') >= 0 {
 		return x, false, nil
 	}
-	user := m.fold(keyOf(addr.Local))
+	tracing := mtakit.Tracing(ctx)
+	if tracing {
+		x.Step = mtakit.Step{Stage: "aliases", Input: local}
+	}
+	user := m.fold(keyOf(local))
+	plus := -1
+	if user != "" && details { // "" has the key of the null address, which may have an entry
+		plus = strings.IndexByte(user[1:], '+') + 1
+	}
 	key := user
 	for n := range 3 {
-		if n > 0 {
-			plus := strings.IndexByte(user[1:], '+') + 1
-			if plus == 0 || m.opts.PreserveDetail {
-				return x, false, nil
-			}
-			if key = user[:plus]; n == 1 {
-				key += "+*"
-			}
+		switch {
+		case n > 0 && plus <= 0:
+			return x, false, nil
+		case n == 1:
+			key = user[:plus] + "+*"
+		case n == 2:
+			key = user[:plus]
 		}
-		x.Step.Tried = append(x.Step.Tried, key)
+		if tracing {
+			x.Step.Tried = append(x.Step.Tried, key)
+		}
 		value, pos, ok, err := m.lookup(ctx, key)
 		if err != nil {
 			return mtakit.Expansion{}, false, fmt.Errorf("aliases: %s: %w", key, err)
@@ -61,7 +79,8 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 		if !ok {
 			continue
 		}
-		x.Step.Key, x.Step.Value, x.Step.Pos = key, value, pos
+		step := &x.Step
+		step.Stage, step.Input, step.Key, step.Value, step.Pos = "aliases", local, key, value, pos
 		x.To = mtakit.ParseList(value, pos)
 		x.Owner, err = m.owner(ctx, key)
 		return x, err == nil, err

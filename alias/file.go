@@ -139,6 +139,11 @@ func (f *File) valueAt(key string, at int) string {
 			return v
 		}
 	}
+	return f.valueOf(at)
+}
+
+// valueOf returns the value of the entry at an offset alone.
+func (f *File) valueOf(at int) string {
 	s := scanner{text: f.text, max: f.parser.maxLine(), pos: at}
 	l, _ := s.next()
 	return l.value(f.text)
@@ -152,6 +157,11 @@ func (f *File) add(l line, key string) {
 		}
 		f.odd[uint32(l.start)] = key
 	}
+	f.insert(l, key)
+}
+
+// insert enters the entry on line l in the index.
+func (f *File) insert(l line, key string) {
 	i, tag := f.index.place(hash(key))
 	for f.index.slots[i] != 0 {
 		if at := f.index.slots[i] - 1; f.index.tags[i] == tag && f.hasKey(at, key) {

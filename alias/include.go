@@ -37,7 +37,7 @@ type IncludeOptions struct {
 	RootName string
 	// MaxSize is the size of a list that is still read, in bytes. Zero means 16 MiB.
 	MaxSize int64
-	// MaxLine is the length of a line that is still read, in bytes with its newline. Zero means 2047.
+	// MaxLine is the length of a line that is still read, in bytes. Zero means 64 KiB.
 	MaxLine int
 }
 
@@ -110,10 +110,11 @@ func (in *Includer) Include(ctx context.Context, path string, ctl mtakit.Control
 	x.Step.Pos = mtakit.Position{File: path}
 	x.Step.Value = summary(members)
 	if why := listfile.Include.Unsafe(file, in.opts.DontBlame); why != nil {
-		x.Unsafe = &mtakit.Error{Code: 550, Status: mtakit.StatusNotAuthorized, Err: fmt.Errorf("%s: %w", path, why)}
+		x.Unsafe = notAuthorized("")
+		x.Unsafe.Err = fmt.Errorf("%s: %w", path, why)
 	}
-	if fromAlias && file.Unsafe == "" {
-		if err := in.control(ctx, &x, path, file); err != nil {
+	if fromAlias {
+		if err := in.control(ctx, &x, path, file, ctl); err != nil {
 			return x, cannotOpen(path, err)
 		}
 	}
@@ -131,8 +132,11 @@ func summary(members []mtakit.Member) string {
 
 // identity is whose eyes look at a list: the controlling user's, or the default user's.
 func (in *Includer) identity(ctl mtakit.Control) safefile.Identity {
-	if ctl.UID == 0 {
+	if ctl.UID == 0 || ctl.UID == in.opts.DefaultUID {
 		return safefile.Identity{UID: in.opts.DefaultUID, GID: in.opts.DefaultGID}
+	}
+	if ctl.GID == 0 { // what sendmail notes for the default user of aliases
+		ctl.GID = in.opts.DefaultGID
 	}
 	id := safefile.Identity{UID: ctl.UID, GID: ctl.GID}
 	if in.opts.Member != nil && ctl.User != "" {
@@ -141,30 +145,40 @@ func (in *Includer) identity(ctl mtakit.Control) safefile.Identity {
 	return id
 }
 
-// control makes the owner of the file the controlling user of its members. Root's lists run as the default user.
-func (in *Includer) control(ctx context.Context, x *mtakit.Expansion, path string, file *safefile.File) error {
-	if file.UID == 0 {
-		x.Control = &mtakit.Control{Origin: ":include:" + path}
+// control makes the owner of the file the controlling user of its members. Root's lists run as the default user. Where
+// others could have given the file to its owner, because of unsafe directories, nobody takes over.
+func (in *Includer) control(ctx context.Context, x *mtakit.Expansion, path string, file *safefile.File, ctl mtakit.Control) error {
+	safe := file.UnsafeDir == "" || in.opts.DontBlame.Has(mtakit.DontBlameAssumeSafeChown)
+	switch file.UID {
+	case in.identity(ctl).UID:
+		return nil
+	case 0:
+		if safe {
+			x.Control = &mtakit.Control{Origin: ":include:" + path}
+		}
 		return nil
 	}
-	x.Control = &mtakit.Control{UID: file.UID, GID: file.GID, Origin: ":include:" + path}
 	acct, ok, err := in.opts.Owner(ctx, file.UID)
-	text := ""
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		text = fmt.Sprintf("UID %d is an unknown user: cannot mail to programs", file.UID)
+		x.Control = &mtakit.Control{UID: file.UID, GID: file.GID, Origin: ":include:" + path}
+		x.Unsafe = notAuthorized(fmt.Sprintf("UID %d is an unknown user: cannot mail to programs", file.UID))
+	case !safe:
+		x.Unsafe = notAuthorized("")
+		x.Unsafe.Err = fmt.Errorf("%s: %w", path, file.UnsafeDir)
 	default:
-		x.Control.User = acct.Name
+		x.Control = &mtakit.Control{User: acct.Name, UID: file.UID, GID: file.GID, Origin: ":include:" + path}
 		if !in.opts.ValidShell(acct.Shell) {
-			text = fmt.Sprintf("User %s@%s doesn't have a valid shell for mailing to programs", acct.Name, in.opts.Hostname)
+			x.Unsafe = notAuthorized(fmt.Sprintf("User %s@%s doesn't have a valid shell for mailing to programs", acct.Name, in.opts.Hostname))
 		}
 	}
-	if text != "" {
-		x.Unsafe = &mtakit.Error{Code: 550, Status: mtakit.StatusNotAuthorized, Text: text}
-	}
 	return nil
+}
+
+func notAuthorized(text string) *mtakit.Error {
+	return &mtakit.Error{Code: 550, Status: mtakit.StatusNotAuthorized, Text: text}
 }
 
 // cannotOpen is the verdict on a list that is not to be had: final if the file is missing or refused, temporary

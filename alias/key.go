@@ -80,8 +80,8 @@ type entryKey struct {
 
 // readKey parses the left side of a line that has a colon.
 func (p *Parser) readKey(s string) entryKey {
-	if key, _, ok := plainKey(s); ok {
-		return entryKey{text: key, user: key}
+	if key, colon, ok := plainKey(s); ok {
+		return entryKey{text: s[:colon], user: key}
 	}
 	a := p.parseAddress(s, ':')
 	k := entryKey{text: a.text, user: a.user, says: a.says}
@@ -109,7 +109,7 @@ type parsed struct {
 // its rewriting rules having been changed.
 func (p *Parser) parseAddress(s string, delim byte) parsed {
 	tokens, n, faults := lex.Scan(s, delim)
-	a := parsed{text: strings.TrimRight(s[:n], " \t\r\n\v\f"), n: n}
+	a := parsed{text: s[:n], n: n}
 	for _, fault := range faults {
 		a.says = append(a.says, complaint{about: s, err: fault})
 	}
@@ -131,7 +131,7 @@ func (p *Parser) parseAddress(s string, delim byte) parsed {
 	}
 	a.user = replace(user, isControl)
 	if a.user != user {
-		a.says = append(a.says, complaint{err: fmt.Errorf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user)})
+		a.says = append(a.says, complaint{err: lex.Fault(fmt.Sprintf("Syntax error in mailbox address \"%s\" (non-printable character)", a.user))})
 	}
 	return a
 }
@@ -147,19 +147,20 @@ func longest(tokens []string) (n int) {
 func (p *Parser) checkText(s string) *complaint {
 	if len(s) > maxAddress {
 		s = s[:maxAddress]
-		return &complaint{about: s, err: fmt.Errorf("Address \"%s\" too long (%d bytes max)", s, maxAddress)}
+		return &complaint{about: s, err: lex.Fault(fmt.Sprintf("Address \"%s\" too long (%d bytes max)", s, maxAddress))}
 	}
 	if p.UTF8 {
 		return nil
 	}
 	if shown := replace(s, isC1); shown != s {
-		return &complaint{err: fmt.Errorf("8-bit character in mailbox address \"%s\"", shown), exit: exitUsage, is8bit: true}
+		return &complaint{err: lex.Fault(fmt.Sprintf("8-bit character in mailbox address \"%s\"", shown)), exit: exitUsage, is8bit: true}
 	}
 	return nil
 }
 
 func isC1(c byte) bool      { return c&0xe0 == 0x80 }
 func isControl(c byte) bool { return c < ' ' && !isSpace(c) || c == 0x7f }
+func isC0(c byte) bool      { return c < ' ' || c == 0x7f }
 
 // replace puts question marks in the place of bad bytes, as sendmail's address parser does in the text itself.
 func replace(s string, bad func(byte) bool) string {
@@ -186,7 +187,7 @@ func addressError(text string) error {
 // resolve finds out whom the address means, and returns the user part.
 func (a *parsed) resolve(p *Parser, tokens []string) (user string, err error) {
 	tokens = stripRoute(inAngles(tokens))
-	if len(tokens) == 1 && tokens[0] == ";" {
+	if n := len(tokens); n == 1 && tokens[0] == ";" || n > 1 && tokens[n-1] == ":" && tokens[0] != ":" {
 		return "", addressError("List:; syntax illegal for recipient addresses")
 	}
 	for len(tokens) > 1 && tokens[len(tokens)-1] == ";" {
@@ -263,8 +264,13 @@ func (a *parsed) resolveName(p *Parser, tokens []string) (user string, err error
 	}
 	user = lex.Join(tokens, ".")
 	bare := strings.TrimPrefix(user, `"`)
-	a.local = bare == "" || bare[0] != '|' && bare[0] != '/' && bare[0] != ':'
+	a.local = bare == "" || bare[0] != '|' && bare[0] != '/' && !isInclude(bare)
 	return user, nil
+}
+
+func isInclude(s string) bool {
+	const prefix = ":include:"
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // stripRoute removes a source route, @host,@host: in front of an address.
@@ -345,13 +351,18 @@ func dequote(s string) string {
 	return string(b)
 }
 
-// keyOf returns the key under which a decoded local part is found.
+// keyOf returns the key under which a local part is found, decoded or in quotes.
 func keyOf(local string) string {
-	if !strings.ContainsAny(local, " \"\\()<>") {
-		return local
+	if local[0] == '"' {
+		return dequote(local)
 	}
-	quoted := `"` + quoteReplacer.Replace(local) + `"`
-	return dequote(quoted)
+	for i := 0; i < len(local); i++ {
+		switch local[i] {
+		case ' ', '"', '(', ')', '<', '>':
+			return dequote(`"` + quoteReplacer.Replace(local) + `"`)
+		}
+	}
+	return local
 }
 
 var quoteReplacer = strings.NewReplacer(`"`, `\"`, `\`, `\\`)

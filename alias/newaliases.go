@@ -67,6 +67,7 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 		UnsafeDir:     true, // said, but tolerated for the source
 		NoExecute:     true,
 		OwnerBits:     true,
+		MissingFirst:  true,
 	}
 	file, err := root.Open(src.File, id, rules)
 	if safefile.Absent(err) && src.Optional {
@@ -96,6 +97,9 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 	}
 	b := n.Builder
 	b.Append, b.KeepCase = src.Append, src.KeepCase && b.KeepCase
+	if has, ok := db.(interface{ Has(key string) bool }); ok {
+		b.Stored = has.Has
+	}
 	one, err := b.Build(file, src.File, db.Store)
 	if err == nil {
 		err = db.Commit()

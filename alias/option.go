@@ -12,6 +12,7 @@ type Source struct {
 	Optional bool // -o: a missing file is no error
 	Append   bool // -A: values of repeated keys are joined
 	KeepCase bool // -f: keys are not folded
+	NUL      bool // -N: keys and values carry a trailing NUL byte, as they always do in class implicit
 }
 
 // classes are the map classes of a stock sendmail 8.17. Those that are true can be compiled by newaliases.
@@ -49,6 +50,7 @@ func ParseSources(option string) ([]Source, error) {
 			s.Optional = s.Optional || strings.HasPrefix(word, "-o")
 			s.Append = s.Append || strings.HasPrefix(word, "-A")
 			s.KeepCase = s.KeepCase || strings.HasPrefix(word, "-f")
+			s.NUL = s.NUL || strings.HasPrefix(word, "-N")
 		}
 		if s.File != "" {
 			list = append(list, s)

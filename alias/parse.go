@@ -104,21 +104,19 @@ func (f *File) addLine(l line) error {
 	if l.tooLong > 0 {
 		return ErrTooLong
 	}
-	if l.start == l.end {
-		return nil
-	}
 	s := f.text[l.start:l.end]
-	switch s[0] {
-	case '#':
+	if key, colon, ok := plainKey(s); ok && !l.joined && !blank(s[colon+1:]) {
+		f.addPlain(l, key)
 		return nil
-	case ' ', '\t':
-		return ErrLeadingSpace
 	}
 	if l.joined {
 		s = l.text(f.text)
 	}
-	if s == "" { // a backslash alone
+	switch {
+	case s == "" || s[0] == '#':
 		return nil
+	case s[0] == ' ' || s[0] == '\t':
+		return ErrLeadingSpace
 	}
 	colon := strings.IndexByte(s, ':')
 	if colon < 0 {
@@ -134,6 +132,17 @@ func (f *File) addLine(l line) error {
 	}
 	f.add(l, f.parser.foldKey(k.user))
 	return err
+}
+
+// addPlain enters an entry whose key is plain.
+func (f *File) addPlain(l line, key string) {
+	for i := 0; i < len(key); i++ {
+		if 'A' <= key[i] && key[i] <= 'Z' {
+			f.add(l, f.parser.foldKey(key))
+			return
+		}
+	}
+	f.insert(l, key)
 }
 
 // problem joins everything that is wrong with a key.

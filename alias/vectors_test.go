@@ -1,15 +1,9 @@
 package alias_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -20,134 +14,34 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
-	"github.com/mtakit/mtakit/internal/vectorfile"
+	"github.com/mtakit/mtakit/internal/vectorworld"
 )
 
-// vectorDirs returns the directories that hold the vectors of an area: the published ones and our own questions, which
-// sendmail answered in the same way, or those below $MTAKIT_VECTORS.
-func vectorDirs(t *testing.T, area string) []string {
-	if root := os.Getenv("MTAKIT_VECTORS"); root != "" {
-		var dirs []string
-		err := filepath.WalkDir(filepath.Join(root, area), func(p string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				dirs = append(dirs, p)
-			}
-			return err
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			t.Skipf("no vectors for %s in %s", area, root)
-		}
-		require.NoError(t, err)
-		return dirs
+// The vectors about compiling run here, those about resolving through the whole Resolver.
+var vectorOps = map[string]vectorworld.Op{"newaliases": runNewaliases, "praliases": runPraliases}
+
+func TestVectorsAlias(t *testing.T) { vectorworld.Run(t, "alias", vectorOps) }
+
+// Questions about odd keys and values, modes, directories and list files.
+func TestAsked(t *testing.T) { vectorworld.RunAsked(t, vectorOps) }
+
+// text turns bytes into text in which every character stands for one byte, as the vectors have it.
+func text(s string) string {
+	r := make([]rune, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		r = append(r, rune(s[i]))
 	}
-	return []string{filepath.Join("testdata", "vectors"), filepath.Join("testdata", "asked")}
-}
-
-type vectorCase struct {
-	ID     string          `json:"id"`
-	Config string          `json:"config"`
-	Op     string          `json:"op"`
-	Input  json.RawMessage `json:"input"`
-	Expect json.RawMessage `json:"expect"`
-	Raw    json.RawMessage `json:"raw"`
-	Note   string          `json:"note"`
-}
-
-// strict decodes JSON and fails on fields that the runner does not know.
-func strict(t *testing.T, text []byte, v any) {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	require.NoError(t, d.Decode(v))
-}
-
-func readCases(t *testing.T, file string) (cases []vectorCase) {
-	f, err := os.Open(file)
-	require.NoError(t, err)
-	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 16<<20)
-	for s.Scan() {
-		if len(bytes.TrimSpace(s.Bytes())) == 0 {
-			continue
-		}
-		var c vectorCase
-		strict(t, s.Bytes(), &c)
-		cases = append(cases, c)
-	}
-	require.NoError(t, s.Err())
-	return cases
-}
-
-func TestVectorsCompile(t *testing.T) {
-	passed, failed := 0, 0
-	for _, dir := range vectorDirs(t, "alias") {
-		var configs map[string]worldConfig
-		text, err := os.ReadFile(filepath.Join(dir, "configs.json"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		require.NoError(t, err)
-		strict(t, text, &configs)
-		files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-		require.NoError(t, err)
-		for _, file := range files {
-			for _, c := range readCases(t, file) {
-				if c.Op == "expand" {
-					continue // TestVectors
-				}
-				cfg, ok := configs[c.Config]
-				require.True(t, ok, "%s: config %s", c.ID, c.Config)
-				ok = t.Run(c.ID, func(t *testing.T) {
-					switch c.Op {
-					case "newaliases":
-						runNewaliases(t, cfg, c)
-					case "praliases":
-						runPraliases(t, cfg, c)
-					default:
-						t.Errorf("unknown op %s", c.Op)
-					}
-				})
-				if ok {
-					passed++
-				} else {
-					failed++
-				}
-			}
-		}
-	}
-	t.Logf("vectors alias (newaliases, praliases): %d passed, %d failed", passed, failed)
-}
-
-// worldConfig is a configuration of the vectors, as far as compiling needs it.
-type worldConfig struct {
-	Features, Defines, Local, Mailers []string
-	OSType                            string `json:"ostype"`
-	Tables                            map[string]string
-	MakemapOutput                     json.RawMessage `json:"makemap_output"`
-	Makemap                           json.RawMessage `json:"makemap"`
-	Files                             []vectorfile.File
-	NoHome                            []string `json:"nohome"`
-	DNS                               struct {
-		Recs     [][]any
-		Servfail []string
-	}
+	return string(r)
 }
 
 // define returns the value of an m4 definition.
-func (c worldConfig) define(name string) (value string, ok bool) {
+func define(c *vectorworld.Config, name string) (value string, ok bool) {
 	for _, d := range c.Defines {
 		if rest, found := strings.CutPrefix(d, "define(`"+name+"',`"); found {
 			return strings.TrimSuffix(rest, "')"), true
 		}
 	}
 	return "", false
-}
-
-// put makes one file of the world below root.
-func put(t *testing.T, root string, f vectorfile.File) {
-	t.Helper()
-	require.NoError(t, vectorfile.Put(root, f))
 }
 
 // needRoot skips a test that makes files of other users.
@@ -169,8 +63,8 @@ func (m *memory) Commit() error                 { m.done = true; return nil }
 func (m *memory) Abort() error                  { m.entries = nil; return nil }
 
 // newaliases builds all alias files of a world at root and returns the report and the databases by source file.
-func newaliases(t *testing.T, cfg worldConfig, root string) (alias.Report, map[string]*memory) {
-	option, ok := cfg.define("ALIAS_FILE")
+func newaliases(t *testing.T, cfg *vectorworld.Config, root string) (alias.Report, map[string]*memory) {
+	option, ok := define(cfg, "ALIAS_FILE")
 	if !ok {
 		option = "/etc/mail/aliases"
 	}
@@ -189,16 +83,16 @@ func newaliases(t *testing.T, cfg worldConfig, root string) (alias.Report, map[s
 		Root:     root,
 		RootName: "/",
 	}
-	if _, ok := cfg.define("confCHECK_ALIASES"); ok {
+	if _, ok := define(cfg, "confCHECK_ALIASES"); ok {
 		n.Builder.CheckValues = true
 	}
 	n.Builder.CheckHost = func(domain string) error {
-		if slices.Contains(cfg.DNS.Servfail, domain) {
+		if slices.Contains(cfg.DNS.ServFail, domain) {
 			return fmt.Errorf("%s: Name server timeout", domain)
 		}
 		return nil
 	}
-	if words, ok := cfg.define("confDONT_BLAME_SENDMAIL"); ok {
+	if words, ok := define(cfg, "confDONT_BLAME_SENDMAIL"); ok {
 		n.DontBlame, err = mtakit.ParseDontBlame(words)
 		require.NoError(t, err)
 	}
@@ -211,55 +105,71 @@ func worldLocal(domain string) bool {
 }
 
 // newWorld makes the files of a configuration in a new directory.
-func newWorld(t *testing.T, cfg worldConfig) string {
-	needRoot(t)
+func newWorld(t *testing.T, cfg *vectorworld.Config) string {
 	root := t.TempDir()
-	require.NoError(t, vectorfile.World(root, cfg.NoHome))
+	require.NoError(t, os.Chmod(root, 0o755))
+	vectorworld.Put(t, root, vectorworld.File{Path: "/etc/mail", Type: "dir"})
 	for _, f := range cfg.Files {
-		put(t, root, f)
+		vectorworld.Put(t, root, f)
 	}
 	if text, ok := cfg.Tables["aliases"]; ok {
-		put(t, root, vectorfile.File{Path: "/etc/mail/aliases", Content: text})
+		vectorworld.Put(t, root, vectorworld.File{Path: "/etc/mail/aliases", Content: text})
 	}
 	return root
 }
 
-func runNewaliases(t *testing.T, cfg worldConfig, c vectorCase) {
-	var in struct {
-		Aliases         *string
-		Options         []string
-		Mode            string
-		Files           []vectorfile.File
-		DirectoryMode   string `json:"directory_mode"`
-		AliasFileOption string `json:"alias_file_option"`
-	}
-	var want struct {
-		Exit      int
-		Messages  []string
-		Entries   [][2]string
-		Sentinel  *bool
-		Praliases []string
-		Stats     *struct{ Aliases, Longest, Bytes int }
-	}
-	strict(t, c.Input, &in)
-	strict(t, c.Expect, &want)
+// vectorCase is a case as far as all operations have it.
+type vectorCase[In, Want any] struct {
+	ID, Config, Op, Note string
+	Input                In
+	Expect               Want
+	Raw                  any
+}
+
+type newaliasesInput struct {
+	Aliases         *string
+	Options         []string
+	Mode            string
+	Files           []vectorworld.File
+	DirectoryMode   string `json:"directory_mode"`
+	AliasFileOption string `json:"alias_file_option"`
+}
+
+type newaliasesWant struct {
+	Exit      int
+	Messages  []string
+	Entries   [][2]string
+	Sentinel  *bool
+	Praliases []string
+	Stats     *struct{ Aliases, Longest, Bytes int }
+}
+
+func runNewaliases(t *testing.T, line []byte, cfg *vectorworld.Config) {
+	var c vectorCase[newaliasesInput, newaliasesWant]
+	require.NoError(t, vectorworld.Strict(line, &c))
+	in, want := c.Input, c.Expect
 	for _, o := range in.Options {
 		require.Equal(t, "-v", o, "option") // says no more than without
 	}
+	for _, f := range append(in.Files, cfg.Files...) {
+		if f.Owner != nil {
+			needRoot(t)
+		}
+	}
 	root := newWorld(t, cfg)
 	if in.Aliases != nil {
-		put(t, root, vectorfile.File{Path: "/etc/mail/aliases", Content: *in.Aliases, Mode: in.Mode})
+		vectorworld.Put(t, root, vectorworld.File{Path: "/etc/mail/aliases", Content: *in.Aliases, Mode: in.Mode})
 	}
 	for _, f := range in.Files {
-		put(t, root, f)
+		vectorworld.Put(t, root, f)
 	}
 	if in.DirectoryMode != "" {
-		require.NoError(t, vectorfile.Chmod(filepath.Join(root, "etc/mail"), in.DirectoryMode))
+		vectorworld.SetMode(t, root, "/etc/mail", in.DirectoryMode)
 	}
 	rep, dbs := newaliases(t, cfg, root)
 	got := make([]string, 0, len(rep.Lines))
 	for _, line := range rep.Lines {
-		got = append(got, vectorfile.Text(line))
+		got = append(got, text(line))
 	}
 	assert.Equal(t, want.Messages, got)
 	assert.Equal(t, want.Exit, rep.Exit)
@@ -286,11 +196,11 @@ func runNewaliases(t *testing.T, cfg worldConfig, c vectorCase) {
 	var lines []string
 	for key, value := range db.entries {
 		if key != alias.EndKey {
-			entries = append(entries, [2]string{vectorfile.Text(key), vectorfile.Text(value)})
+			entries = append(entries, [2]string{text(key), text(value)})
 		}
 		var b strings.Builder
 		require.NoError(t, alias.PrintEntry(&b, key, value))
-		lines = append(lines, strings.TrimSuffix(vectorfile.Text(b.String()), "\n"))
+		lines = append(lines, strings.TrimSuffix(text(b.String()), "\n"))
 	}
 	sort.Slice(entries, func(i, j int) bool { return entries[i][0] < entries[j][0] })
 	if want.Entries != nil {
@@ -302,14 +212,13 @@ func runNewaliases(t *testing.T, cfg worldConfig, c vectorCase) {
 	}
 }
 
-func runPraliases(t *testing.T, cfg worldConfig, c vectorCase) {
-	var in struct{ Arguments []string }
-	var want struct {
+func runPraliases(t *testing.T, line []byte, cfg *vectorworld.Config) {
+	var c vectorCase[struct{ Arguments []string }, struct {
 		Exit  int
 		Lines []string
-	}
-	strict(t, c.Input, &in)
-	strict(t, c.Expect, &want)
+	}]
+	require.NoError(t, vectorworld.Strict(line, &c))
+	in, want := c.Input, c.Expect
 	root := newWorld(t, cfg)
 	_, dbs := newaliases(t, cfg, root)
 	require.Contains(t, dbs, "/etc/mail/aliases")

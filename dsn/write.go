@@ -53,7 +53,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 // end, when ctx ends, or when the reader is closed.
 func (m *Message) NewReader(ctx context.Context) io.ReadCloser {
 	pr, pw := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(ctx.Err()) })
+	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
 	go func() {
 		defer stop()
 		_, err := m.WriteToContext(ctx, pw)
@@ -75,7 +75,7 @@ func (m *Message) WriteHeader(ctx context.Context, w io.Writer) error {
 	auto := "return-receipt"
 	switch {
 	case m.double:
-		auto = "postmaster-error"
+		auto = "postmaster-notification"
 	case m.has(Failed):
 		auto = "failure"
 	case m.has(Delayed):
@@ -169,9 +169,10 @@ func (m *Message) WriteBody(ctx context.Context, w io.Writer) error {
 		if m.HeadersOnly() {
 			types = [2]string{"text/rfc822-headers", "message/global-headers"}
 		}
-		if p, err = part(m.mediaType(types[0], types[1]), eight); err != nil {
+		if _, err = part(m.mediaType(types[0], types[1]), eight); err != nil {
 			return err
 		}
+		// Past the part's writer, which hands everything on to out anyway: out must know that this is copied.
 		if err := m.copyOriginal(out, original); err != nil {
 			return err
 		}

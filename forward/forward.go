@@ -42,7 +42,7 @@ type Options struct {
 	RootName string
 	// MaxSize is the size of a file that is still read, in bytes. Zero means 16 MiB.
 	MaxSize int64
-	// MaxLine is the length of a line that is still read, in bytes with its newline. Zero means 2047.
+	// MaxLine is the length of a line that is still read, in bytes. Zero means 64 KiB.
 	MaxLine int
 	// Timeout bounds the search for one user's file; what hangs longer on a dead file server is left behind, and the
 	// mail waits. Zero means none: the search takes as long as the file system does.
@@ -165,7 +165,7 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 			return x, true, nil
 		case safefile.Absent(err):
 		case safefile.Refused(err) || errors.Is(err, listfile.ErrTooBig):
-			if !f.silent(err) {
+			if !f.silent(err, name) {
 				x.Warnings = append(x.Warnings, fmt.Errorf("forward: %s: %w", name, reason{err}))
 			}
 		case transient == nil:
@@ -178,10 +178,20 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 	return x, false, nil
 }
 
-// silent reports whether an administrator does not want to hear of this refusal.
-func (f *Forward) silent(err error) bool {
-	return f.opts.DontBlame.Has(mtakit.DontBlameDontWarnForwardFileInUnsafeDirPath) &&
-		(errors.Is(err, safefile.WorldWritableDir) || errors.Is(err, safefile.GroupWritableDir))
+// silent reports whether an administrator does not want to hear of this refusal: the directories are unsafe, but there
+// is no file in them.
+func (f *Forward) silent(err error, name string) bool {
+	if !f.opts.DontBlame.Has(mtakit.DontBlameDontWarnForwardFileInUnsafeDirPath) ||
+		!errors.Is(err, safefile.WorldWritableDir) && !errors.Is(err, safefile.GroupWritableDir) {
+		return false
+	}
+	rules := f.rules
+	rules.UnsafeDir, rules.Linked = true, true
+	file, err := f.root.Open(name, safefile.Identity{}, rules) // as root, who sees everything
+	if err == nil {
+		file.Close()
+	}
+	return safefile.Absent(err)
 }
 
 // reason prints an error as sendmail does.

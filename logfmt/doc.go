@@ -37,7 +37,8 @@
 // # Events and lines
 //
 //	Accept                        from= (LogLevel 5)
-//	Deliver, Bounce, Queue, Defer to= (8, 7, 9, 9); an empty Stat is made from Kind, Reply and Err
+//	Deliver, Bounce, Queue, Defer to= (8, 7, 9, 9); an empty Stat is made from Kind, Reply and Err; ctladdr is Control.Origin,
+//	                              which for an alias shows with programs and files only
 //	Report                        NewID: Text: Stat, with Text "DSN", "sender notify", "return to sender", "postmaster
 //	                              notify" (6), or "clone" with Stat "owner=…" (5)
 //	Reject                        Text a rule set (check_relay, check_mail, check_rcpt): ruleset=…, reject=…; "Milter to":

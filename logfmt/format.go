@@ -392,7 +392,10 @@ func errorText(err error) string {
 func setTo(t *To, e *mtakit.Event) {
 	*t = To{To: e.To, Control: e.Control.Origin, Delay: e.Delay, XDelay: e.XDelay, Mailer: e.Mailer, Priority: e.Priority,
 		Relay: e.Relay, Stat: stat(e)}
-	t.HasIDs = e.Control.Origin != "" && (e.Control.User != "" || e.Control.UID != 0 || e.Control.GID != 0)
+	if e.Control.Alias && e.Mailer != mtakit.MailerProgram && e.Mailer != mtakit.MailerFile {
+		t.Control = "" // sendmail names an alias only where its rights are used
+	}
+	t.HasIDs = t.Control != "" && (e.Control.User != "" || e.Control.UID != 0 || e.Control.GID != 0)
 	t.UID, t.GID = e.Control.UID, e.Control.GID
 	switch e.Status {
 	case 0:

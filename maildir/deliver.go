@@ -242,7 +242,14 @@ func (d *Dir) publish(tmp, dir, name string) error {
 	path := append(room[:0], dir...)
 	path = append(path, filepath.Separator)
 	path = append(path, name...)
-	return d.fs.Rename(tmp, string(path))
+	err := d.fs.Rename(tmp, string(path))
+	if errors.Is(err, fs.ErrNotExist) && d.opts.Create { // a crash cut short the making of the Maildir
+		if cerr := d.Create(); cerr != nil {
+			return cerr
+		}
+		err = d.fs.Rename(tmp, string(path))
+	}
+	return err
 }
 
 // Abort removes what was written. It is harmless after Commit.

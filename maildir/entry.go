@@ -190,21 +190,25 @@ func (e Entry) micros() (us, seq int64) {
 
 // Compare orders messages by time of delivery as the names tell it: seconds, microseconds, sequence, then name.
 // Names without a time come first.
-func Compare(a, b Entry) int {
-	ta, tb := timeKey(a), timeKey(b)
-	if ta != tb {
-		return cmp.Compare(ta, tb)
-	}
-	ua, sa := a.micros()
-	ub, sb := b.micros()
-	return cmp.Or(cmp.Compare(ua, ub), cmp.Compare(sa, sb), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Sub, b.Sub))
+func Compare(a, b Entry) int { return a.orderKey().compare(b.orderKey()) }
+
+// orderKey is what Compare looks at.
+type orderKey struct {
+	sec, us, seq int64
+	e            Entry
 }
 
-func timeKey(e Entry) int64 {
+func (e Entry) orderKey() orderKey {
+	k := orderKey{sec: math.MinInt64, e: e}
 	if t, ok := e.Time(); ok {
-		return t
+		k.sec = t
 	}
-	return math.MinInt64
+	k.us, k.seq = e.micros()
+	return k
+}
+
+func (k orderKey) compare(o orderKey) int {
+	return cmp.Or(cmp.Compare(k.sec, o.sec), cmp.Compare(k.us, o.us), cmp.Compare(k.seq, o.seq), cmp.Compare(k.e.Name, o.e.Name), cmp.Compare(k.e.Sub, o.e.Sub))
 }
 
 // withFlags returns the name with other flags and keyword letters; unknown characters, and what follows the next

@@ -116,12 +116,17 @@ func (d *Dir) scan() (map[string]Entry, error) {
 	return seen, nil
 }
 
+// sorted returns the messages in the order of Compare. Names are taken apart once each, not at every comparison.
 func sorted(byBase map[string]Entry) []Entry {
-	list := make([]Entry, 0, len(byBase))
+	keys := make([]orderKey, 0, len(byBase))
 	for _, e := range byBase {
-		list = append(list, e)
+		keys = append(keys, e.orderKey())
 	}
-	slices.SortFunc(list, Compare)
+	slices.SortFunc(keys, orderKey.compare)
+	list := make([]Entry, len(keys))
+	for i := range keys {
+		list[i] = keys[i].e
+	}
 	return list
 }
 
@@ -140,9 +145,12 @@ func (d *Dir) stamps() dirStamps {
 }
 
 // Find returns the message with this base, wherever it is and whatever its flags. It is fs.ErrNotExist when there is
-// none after a second look.
+// none; directories that change are looked at several times before that, since a scan can miss a file that is being
+// renamed.
 func (d *Dir) Find(base string) (Entry, error) {
-	for range 2 {
+	for try := range 8 {
+		began := time.Now()
+		before := d.stamps()
 		for e, err := range d.All() {
 			if err != nil {
 				return Entry{}, err
@@ -151,6 +159,10 @@ func (d *Dir) Find(base string) (Entry, error) {
 				return e, nil
 			}
 		}
+		if try > 0 && before == d.stamps() && began.Sub(before.newd) > tick && began.Sub(before.cur) > tick {
+			break
+		}
+		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
 	return Entry{}, &fs.PathError{Op: "find", Path: filepath.Join(d.path, base), Err: fs.ErrNotExist}
 }
@@ -160,11 +172,14 @@ func (d *Dir) EntryPath(e Entry) string {
 	return d.subPath(e.Sub) + string(filepath.Separator) + e.Name
 }
 
+// maxRenames is how often a message is followed to a new name before we give up.
+const maxRenames = 50
+
 // renamed calls f with the message, and again with its new name when it turns out to have been renamed by another
 // program meanwhile.
 func (d *Dir) renamed(e Entry, f func(Entry) error) error {
 	err := f(e)
-	for try := 0; try < 5 && errors.Is(err, fs.ErrNotExist); try++ {
+	for try := 0; try < maxRenames && errors.Is(err, fs.ErrNotExist); try++ {
 		now, ferr := d.Find(e.Base())
 		if ferr != nil {
 			return ferr

@@ -191,8 +191,8 @@ func (d *Dir) Count() (bytes, messages int64, err error) {
 	return b, m, nil
 }
 
-// isTrash reports whether a folder does not count: Trash and what is in it.
-func isTrash(dir string) bool { return dir == ".Trash" || strings.HasPrefix(dir, ".Trash.") }
+// isTrash reports whether a folder does not count. Folders within Trash do, as maildrop's deliverquota counts them.
+func isTrash(dir string) bool { return dir == ".Trash" }
 
 func (d *Dir) countOne() (bytes, messages int64, err error) {
 	for e, err := range d.All() {

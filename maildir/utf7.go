@@ -87,7 +87,8 @@ func DecodeUTF7(s string) (string, error) {
 
 func decodeRun(run string) (string, error) {
 	raw, err := utf7.DecodeString(run)
-	if err != nil || len(raw)%2 != 0 || len(raw) == 0 {
+	if err != nil || strings.ContainsAny(run, "\r\n") || // which the decoder skips
+		len(raw)%2 != 0 || len(raw) == 0 {
 		return "", fmt.Errorf("%w: bad base64 in %q", ErrUTF7, run)
 	}
 	units := make([]uint16, len(raw)/2)

@@ -64,7 +64,7 @@ func permanentFileError(err error) bool {
 }
 
 func (m *File) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipient) error {
-	path := r.Route.User
+	path := plainUser(r.Route.User)
 	if m.Check != nil {
 		var err error
 		if path, err = m.Check(path); err != nil {
@@ -110,13 +110,17 @@ func unixFromLine(b []byte, from mtakit.Address, utc bool) []byte {
 	return append(b, '\n')
 }
 
-// controlOf is whose rights a delivery uses. Root's are never used: sendmail falls back to DefaultUser as well.
+// controlOf is whose rights a delivery uses. Root's are never used: sendmail falls back to DefaultUser as well. Group 0,
+// which sendmail notes for the default user of aliases, is the default group.
 func controlOf(c, def mtakit.Control) mtakit.Control {
 	if def == (mtakit.Control{}) {
 		def = daemon
 	}
 	if c.UID == 0 {
 		return def
+	}
+	if c.GID == 0 {
+		c.GID = def.GID
 	}
 	return c
 }

@@ -69,7 +69,7 @@ type mailbox struct {
 
 // place finds path and rights for a recipient.
 func (m mailbox) place(ctx context.Context, r *mtakit.Recipient) (path string, own rights, err error) {
-	user := r.Route.User
+	user := plainUser(r.Route.User)
 	if user == "" {
 		user = r.Addr.Local
 	}

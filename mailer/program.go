@@ -57,7 +57,7 @@ func (m *Program) Deliver(ctx context.Context, a *mtakit.Attempt) []mtakit.Resul
 }
 
 func (m *Program) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipient) error {
-	command, err := m.command(r.Route.User)
+	command, err := m.command(plainUser(r.Route.User))
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,10 @@ func (m *Map) Route(ctx context.Context, addr mtakit.Address) (d mtakit.Routing,
 	}
 	s := search{m: m, ctx: ctx, step: mtakit.Step{Stage: "mailertable", Input: addr.Domain}}
 	value, ok, err := s.find(addr.Domain)
-	if !ok || err != nil {
+	if ok && err != nil {
+		return mtakit.Routing{Route: mtakit.Route{Mailer: mtakit.MailerError}, Step: s.step}, true, err
+	}
+	if !ok {
 		if err == nil && mtakit.Tracing(ctx) {
 			d.Step = s.step
 		}
@@ -49,6 +52,12 @@ func (m *Map) Route(ctx context.Context, addr mtakit.Address) (d mtakit.Routing,
 	d.Route, err = meaning(value, addr)
 	return d, true, err
 }
+
+// maxSteps ends a search that values without mailer lead in a circle: as many rulesets as sendmail nests.
+const maxSteps = 50
+
+var errTooDeep = &mtakit.Error{Code: 554, Status: mtakit.StatusPermanent, Exit: 70,
+	Text: "rewrite: excessive recursion (max 50), ruleset Mailertable"}
 
 // find returns the tokens of the value that decides. Values without a mailer decide nothing: they take the place of the
 // name in the further search, which ends with them in the end.
@@ -64,7 +73,10 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 		host = value
 	}
 	prefix := ""
-	for len(host) > 2 && host[1] == "." && host[0] != "[" {
+	for n := 0; len(host) > 2 && host[1] == "." && host[0] != "["; n++ {
+		if n == maxSteps {
+			return nil, true, errTooDeep
+		}
 		label, rest := host[0], host[2:]
 		value, found, err := s.lookup("."+lex.Join(rest, " "), prefix+label, label)
 		switch {
@@ -89,7 +101,7 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 // lookup asks for one key and expands its value.
 func (s *search) lookup(key string, args ...string) (tokens []string, ok bool, err error) {
 	s.step.Tried = append(s.step.Tried, key)
-	folded := maptext.Fold(key)
+	folded := maptext.Key(key)
 	var value string
 	var pos mtakit.Position
 	if s.m.pos != nil {
@@ -157,6 +169,7 @@ func failure(t []string) (mtakit.Route, error) {
 
 func fail(word string, text []string) (mtakit.Route, error) {
 	f := mtakit.NewFail(word, lex.Join(text, " "))
+	f.Route.User = lex.Show(text)
 	return f.Route, f.Err()
 }
 
@@ -180,10 +193,15 @@ func index(t []string, tok string) int {
 }
 
 // localText writes a decoded local part as the address rules do: in quotes only if it has characters that they would
-// take apart.
+// take apart. One that is several words, some of them quoted, comes as it is.
 func localText(local string) string {
 	if !strings.ContainsAny(local, " \t\r\n()<>,;\"") {
 		return local
+	}
+	if strings.IndexByte(local, '"') >= 0 {
+		if _, _, faults := lex.Scan(local, 0); len(faults) == 0 {
+			return local
+		}
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }

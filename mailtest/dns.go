@@ -29,6 +29,7 @@ const (
 	Garbage  Behaviour = "GARBAGE"  // bytes that are no DNS message
 	WrongID  Behaviour = "WRONGID"  // the answer to another question comes first, as from a forger
 	NoEDNS   Behaviour = "NOEDNS"   // FORMERR to a question with EDNS
+	Lazy     Behaviour = "LAZY"     // a CNAME is answered alone; the client must ask for its target
 )
 
 // DNS is a name server for tests. It answers for everything: what its zone does not have does not exist. It listens on
@@ -208,6 +209,9 @@ func (d *DNS) serve(w dns.ResponseWriter, q *dns.Msg) {
 		m.Rcode = dns.StringToRcode[string(b)]
 	default:
 		d.answer(m, name, qtype)
+		if b == Lazy && len(m.Answer) > 0 {
+			m.Answer, m.Ns = m.Answer[:1], nil
+		}
 	}
 	size := dns.MinMsgSize
 	if opt := q.IsEdns0(); opt != nil && m.Rcode != dns.RcodeFormatError {
@@ -327,4 +331,4 @@ func (w streamWriter) WriteMsg(m *dns.Msg) error { return w.Conn.WriteMsg(m) }
 
 // DNSTimeout is a time-out for DNS clients under test that keeps cases with the behaviour Timeout quick and still
 // leaves a busy machine time to answer.
-const DNSTimeout = 400 * time.Millisecond
+const DNSTimeout = time.Second

@@ -361,14 +361,17 @@ var generators = map[Kind]func(g gen, s *Sample, m *Mail){
 	},
 	Tiny: func(g gen, s *Sample, _ *Mail) { s.Text = g.pick("x", ".", "\n", ".\n", "..") },
 	Boundary: func(g gen, s *Sample, m *Mail) {
-		s.Text = m.String()
+		var b strings.Builder
+		b.WriteString(m.String())
+		line := strings.Repeat("x", 71) + "\n"
 		for _, edge := range [...]int{4096, 8192, 16384, 32768} {
-			pad := edge - len(s.Text) - g.IntN(4)
+			pad := edge - b.Len() - g.IntN(4)
 			for ; pad > 72; pad -= 72 {
-				s.Text += strings.Repeat("x", 71) + "\n"
+				b.WriteString(line)
 			}
-			s.Text += strings.Repeat("y", max(pad, 0)) + "\n.\n..\n\n.\n"
+			b.WriteString(strings.Repeat("y", max(pad, 0)) + "\n.\n..\n\n.\n")
 		}
+		s.Text = b.String()
 	},
 }
 

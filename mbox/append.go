@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -32,6 +31,11 @@ type AppendOptions struct {
 	Forbid fs.FileMode
 	// NoSync leaves out fsync.
 	NoSync bool
+	// Journal writes the message to a journal beside the mailbox first, as Rewrite does. A power failure while Append
+	// runs then leaves no part of the message behind: the next Append, Rewrite or Recover completes it. Without it
+	// a part may be left at the end, and, on file systems that lose blocks out of order, run on from the message
+	// before, as with every other program that appends. It costs three more syncs and writes the message twice.
+	Journal bool
 
 	fs vfs.FS // tests put a faulty one here
 }
@@ -67,6 +71,8 @@ type Appended struct {
 // demands, and synced. When it returns nil, the message survives a power failure. After an error the file is as it
 // was before (unless the error is ErrRollback), since what was written is cut off before the locks are given up.
 //
+// Goroutines that append to one mailbox at the same time share the locks and the sync.
+//
 // A mailbox that does not exist is made. One that is not a plain file with one link is refused (ErrUnsafe); a FIFO
 // never blocks. ctx bounds the wait for the locks, and is looked at between blocks of the message.
 func Append(ctx context.Context, path string, env *Envelope, r io.Reader, opts *AppendOptions) (Appended, error) {
@@ -77,24 +83,44 @@ func Append(ctx context.Context, path string, env *Envelope, r io.Reader, opts *
 	if o.fs == nil {
 		o.fs = vfs.OS
 	}
-	a := &appender{path: path, o: &o}
-	f, h, err := acquire(ctx, o.fs, path, &o.LockOptions, true, a.open)
+	key, err := o.groupKey(path)
 	if err != nil {
 		return Appended{}, err
 	}
-	a.f, a.h = f, h
-	defer h.release()
-	res, err := a.append(ctx, env, r)
-	if cerr := f.Close(); err == nil && cerr != nil { // NFS and quotas report here; the file is closed: cut it by name
-		err = a.cutByName(cerr)
-	}
+	wait, cancel := context.WithTimeoutCause(ctx, o.timeout(), ErrLocked)
+	defer cancel()
+	s, err := enter(wait, key)
 	if err != nil {
 		return Appended{}, err
 	}
-	if a.created && !o.NoSync {
-		if err := o.fs.SyncDir(filepath.Dir(path)); err != nil {
+	a := &appender{path: path, o: &o, start: -1}
+	if s == nil {
+		if a.f, a.h, err = acquire(wait, o.fs, path, &o.LockOptions, true, a.open); err != nil {
+			leave(key, nil)
 			return Appended{}, err
 		}
+		s = &session{a: a, start: -1, began: time.Now()}
+	} else {
+		a.f, a.h = s.a.f, s.a.h
+	}
+	returned := false
+	defer func() {
+		if !returned { // r panicked: nobody else must wait for us
+			_ = a.cut(errors.New("panic"), a.start)
+			leave(key, s)
+		}
+	}()
+	res, err := a.append(ctx, env, r)
+	returned = true
+	if err != nil {
+		s.broken = s.broken || isRollback(err)
+		leave(key, s)
+		return Appended{}, err
+	}
+	fate := s.add(a.start)
+	leave(key, s)
+	if err := <-fate; err != nil {
+		return Appended{}, err
 	}
 	return res, nil
 }
@@ -106,7 +132,7 @@ type appender struct {
 	f       vfs.File
 	h       *held
 	created bool
-	start   int64 // size before
+	start   int64 // size before; -1 until it is known
 }
 
 // open opens the mailbox, making it if need be, after the checks that keep a hostile owner of the directory from
@@ -176,6 +202,12 @@ func (a *appender) check(fi fs.FileInfo) error {
 
 // append writes the message, and cuts the file back when it cannot.
 func (a *appender) append(ctx context.Context, env *Envelope, r io.Reader) (res Appended, err error) {
+	if !a.created {
+		j := &journal{fs: a.o.fs, box: a.path, f: a.f, noSync: a.o.NoSync, touch: a.h.touch}
+		if err := j.recover(); err != nil {
+			return res, err
+		}
+	}
 	fi, err := a.f.Stat()
 	if err != nil {
 		return res, err
@@ -188,12 +220,13 @@ func (a *appender) append(ctx context.Context, env *Envelope, r io.Reader) (res 
 	if err != nil {
 		return res, err
 	}
-	size, err := a.write(ctx, fix, env, r)
-	if err == nil && !a.o.NoSync {
-		err = a.f.Sync()
+	if a.o.Journal {
+		size, err := a.writeJournal(ctx, fix, env, r)
+		return Appended{Offset: a.start + int64(len(fix)), Size: size, Tail: fix != ""}, err
 	}
+	size, err := a.write(ctx, fix, env, r, a.f.WriteAt, 0)
 	if err != nil {
-		return res, a.cut(err)
+		return res, a.cut(err, a.start)
 	}
 	return Appended{Offset: a.start + int64(len(fix)), Size: size, Tail: fix != ""}, nil
 }
@@ -219,8 +252,44 @@ func (a *appender) tail(fi fs.FileInfo) (fix string, err error) {
 	return "\n", nil
 }
 
-// write writes everything at the end of the file and returns its new size.
-func (a *appender) write(ctx context.Context, fix string, env *Envelope, r io.Reader) (size int64, err error) {
+// writeJournal writes the message by way of a journal.
+func (a *appender) writeJournal(ctx context.Context, fix string, env *Envelope, r io.Reader) (size int64, err error) {
+	j := &journal{fs: a.o.fs, box: a.path, f: a.f, noSync: a.o.NoSync, touch: a.h.touch}
+	if err := j.begin(a.start); err != nil {
+		j.discard()
+		return 0, err
+	}
+	size, err = a.write(ctx, fix, env, r, j.w.WriteAt, journalHead-a.start)
+	if err == nil {
+		if err = j.measure(size - a.start); err == nil {
+			err = j.commit(a.start)
+		}
+	}
+	if err != nil {
+		j.discard()
+		return 0, err
+	}
+	if err := j.apply(); err != nil {
+		return 0, a.cutJournal(j, err)
+	}
+	return size, nil
+}
+
+// cutJournal takes back a message whose journal could not be applied.
+func (a *appender) cutJournal(j *journal, why error) error {
+	j.discard()
+	if err := a.cut(why, a.start); isRollback(err) {
+		return err
+	}
+	if err := a.o.fs.Remove(j.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w (%w: %w)", why, ErrRollback, err)
+	}
+	return errors.Join(why, j.syncDir())
+}
+
+// write writes everything at the end of the file, through writeAt with offsets moved by shift, and returns the
+// mailbox's new size.
+func (a *appender) write(ctx context.Context, fix string, env *Envelope, r io.Reader, writeAt func([]byte, int64) (int, error), shift int64) (size int64, err error) {
 	e := encoders.Get().(*encoder)
 	in := buffers.Get().(*[]byte)
 	defer func() {
@@ -236,14 +305,14 @@ func (a *appender) write(ctx context.Context, fix string, env *Envelope, r io.Re
 		if a.o.MaxSize > 0 && e.written+int64(len(b)) > a.o.MaxSize {
 			return fmt.Errorf("%s: %w of %d bytes", a.path, ErrTooBig, a.o.MaxSize)
 		}
-		n, err := a.f.WriteAt(b, e.written)
+		n, err := writeAt(b, e.written+shift)
 		if err == nil && n < len(b) {
 			err = io.ErrShortWrite
 		}
 		return err
 	}
 	e.patch = func(b []byte, off int64) error {
-		_, err := a.f.WriteAt(b, off)
+		_, err := writeAt(b, off+shift)
 		return err
 	}
 	e.out = append(e.out, fix...)
@@ -276,24 +345,27 @@ func (e *encoder) beginEnvelope(env *Envelope) {
 }
 
 // cut makes the file as long as it was, for the reason why.
-func (a *appender) cut(why error) error {
-	err := a.f.Truncate(a.start)
+func (a *appender) cut(why error, start int64) error {
+	if start < 0 {
+		return why
+	}
+	err := a.f.Truncate(start)
 	if err == nil && !a.o.NoSync {
 		err = a.f.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, start, err)
 	}
 	return why
 }
 
 // cutByName is cut when closing failed and the descriptor, with its kernel locks, is gone. It opens the file again.
-func (a *appender) cutByName(why error) error {
+func (a *appender) cutByName(why error, start int64) error {
 	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|oNoFollow|oNonBlock, 0)
 	if err != nil {
-		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, a.start, err)
+		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, start, err)
 	}
 	defer f.Close()
 	a.f = f
-	return a.cut(why)
+	return a.cut(why, start)
 }

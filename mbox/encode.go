@@ -84,17 +84,18 @@ func (e *encoder) text(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	for e.header && len(p) > 0 {
-		p = e.headerLine(p)
-	}
-	e.last0(p)
-	e.body(p)
+	e.keepText(p)
 	return e.drain()
 }
 
-func (e *encoder) last0(p []byte) {
+// keepText adds text whose line ends are settled.
+func (e *encoder) keepText(p []byte) {
+	for e.header && len(p) > 0 {
+		p = e.headerLine(p)
+	}
 	if len(p) > 0 {
 		e.last = p[len(p)-1]
+		e.body(p)
 	}
 }
 
@@ -183,12 +184,14 @@ func (e *encoder) endField() {
 		e.field = e.field[:0]
 		return
 	}
-	e.body(e.field)
+	// In every variant: no length protects the header from being split.
+	e.out = e.q.append(e.out, e.field)
 	e.field = e.field[:0]
 }
 
 // lengthField writes the name and room for the digits.
 func (e *encoder) lengthField() {
+	e.out = e.q.finish(e.out)
 	e.out = append(e.out, "Content-Length: "...)
 	e.lenAt = e.pos()
 	e.out = append(e.out, "                  "[:lengthWidth]...)
@@ -205,16 +208,13 @@ func (e *encoder) startBody() {
 func (e *encoder) end() error {
 	if e.cr {
 		e.cr = false
-		e.last = '\r'
-		e.body([]byte{'\r'})
+		e.keepText([]byte{'\r'})
 	}
-	if e.header {
-		if len(e.field) > 0 {
-			if e.field[len(e.field)-1] != '\n' {
-				e.field = append(e.field, '\n')
-			}
-			e.endField()
-		}
+	if e.header && e.last != '\n' {
+		e.keepText([]byte{'\n'})
+	}
+	if e.header { // there is no body
+		e.endField()
 		e.last = '\n'
 		e.lengthField()
 		e.out = append(e.out, '\n')

@@ -64,6 +64,9 @@ func (rd *Reader) useLength() error {
 	if ok {
 		rd.limit = limit
 	}
+	if err == ErrLookahead && rd.Variant.Quotes() { // separators can be found without it
+		err = nil
+	}
 	return err
 }
 
@@ -176,7 +179,7 @@ func (rd *Reader) peek(off int64, n int) ([]byte, error) {
 		if limit == 0 {
 			limit = 64 << 20
 		}
-		if off+int64(n)-rd.pos(rd.r) > limit {
+		if int64(rd.w-rd.r) >= limit {
 			return nil, ErrLookahead
 		}
 		rd.fill()

@@ -131,13 +131,8 @@ func (h *held) dropDot() {
 	h.dot = ""
 }
 
-// sameFile is os.SameFile, and true where the file system has no identities.
-func sameFile(a, b fs.FileInfo) bool {
-	if a == nil || b == nil || a.Sys() == nil || b.Sys() == nil {
-		return true
-	}
-	return os.SameFile(a, b)
-}
+// sameFile reports whether both are the same file.
+func sameFile(a, b fs.FileInfo) bool { return vfs.SameFile(a, b) }
 
 // acquire opens the mailbox with open and locks it. open is called again for each attempt, since the file may be
 // replaced while nothing is held.

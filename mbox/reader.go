@@ -55,7 +55,8 @@ type ReadOptions struct {
 	// MaxSeparator is the longest From_ line, in bytes; a longer line is text. Zero means 1 MiB.
 	MaxSeparator int
 	// MaxLookahead is how much of a message is held in memory to check a Content-Length when the source is not an
-	// io.ReaderAt with Seek, such as a pipe. Zero means 64 MiB. A longer one is ErrLookahead.
+	// io.ReaderAt with Seek, such as a pipe. Zero means 64 MiB. A longer one is ErrLookahead in
+	// MboxCL2; in the other variants its length is not used.
 	MaxLookahead int64
 }
 

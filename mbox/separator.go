@@ -77,7 +77,6 @@ type sepParser struct {
 	month               time.Month
 	day, hour, min, sec int
 	year                int
-	yearDigits          int
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -186,13 +186,16 @@ func latin1(b []byte) string {
 
 func TestVectorsMbox(t *testing.T) {
 	fsys := vectors(t)
-	lists, err := fs.Glob(fsys, "*/expected.json")
-	require.NoError(t, err)
-	more, err := fs.Glob(fsys, "expected.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, append(lists, more...), "no expected.json")
+	var lists []string
+	require.NoError(t, fs.WalkDir(fsys, ".", func(p string, _ fs.DirEntry, err error) error {
+		if path.Base(p) == "expected.json" {
+			lists = append(lists, p)
+		}
+		return err
+	}))
+	require.NotEmpty(t, lists, "no expected.json")
 	passed, failed := 0, 0
-	for _, list := range append(lists, more...) {
+	for _, list := range lists {
 		b, err := fs.ReadFile(fsys, list)
 		require.NoError(t, err)
 		var files []vectorFile
@@ -224,7 +227,7 @@ func testVector(t *testing.T, fsys fs.FS, dir string, f vectorFile) {
 			"stream": iotest.HalfReader(struct{ io.Reader }{bytes.NewReader(data)}), // cannot
 			"bytes":  iotest.OneByteReader(bytes.NewReader(data)),                   // every boundary
 		} {
-			if name == "bytes" && (len(data) > 8<<10 || testing.Short()) {
+			if name == "bytes" && (len(data) > 2<<10 || testing.Short()) {
 				continue
 			}
 			got, err := readVector(data, src, o)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -36,9 +37,17 @@ type ClientOptions struct {
 // Client is a Resolver that asks recursive name servers: over UDP with EDNS first, over TCP when the answer was
 // truncated, the next server when one fails. It keeps no state between questions; see Cache.
 type Client struct {
-	o       ClientOptions
-	servers []server
-	hosts   *hostsFile
+	o     ClientOptions
+	hosts *hostsFile
+	conf  atomic.Pointer[config]
+	file  watched // the resolv.conf; no name when the servers are given
+}
+
+// config is what a resolv.conf file and the options together say.
+type config struct {
+	servers  []server
+	timeout  time.Duration
+	attempts int
 }
 
 type server struct {
@@ -47,46 +56,56 @@ type server struct {
 }
 
 const (
-	ednsSize      = 1232 // fits any path without fragments (DNS flag day 2020)
-	maxCNAMEs     = 16
-	defaultServer = "127.0.0.1"
+	ednsSize       = 1232 // fits any path without fragments (DNS flag day 2020)
+	maxCNAMEs      = 16
+	defaultServer  = "127.0.0.1"
+	defaultTimeout = 5 * time.Second
+	defaultTries   = 2
 )
 
 // NewClient returns a Client. Options may be nil. A configuration file that cannot be read counts as empty, as it does
-// for the C library.
+// for the C library; it is read again when it changes.
 func NewClient(o *ClientOptions) *Client {
 	c := &Client{}
 	if o != nil {
 		c.o = *o
 	}
-	list := c.o.Servers
-	if list == nil {
-		file := c.o.ResolvConf
-		if file == "" {
-			file = "/etc/resolv.conf"
-		}
-		if conf, err := dns.ClientConfigFromFile(file); err == nil {
-			list = conf.Servers
-			if c.o.Timeout == 0 {
-				c.o.Timeout = time.Duration(conf.Timeout) * time.Second
-			}
-			if c.o.Attempts == 0 {
-				c.o.Attempts = conf.Attempts
-			}
+	if c.o.Dial == nil {
+		c.o.Dial = (&net.Dialer{}).DialContext
+	}
+	if c.o.Servers == nil {
+		if c.file.name = c.o.ResolvConf; c.file.name == "" {
+			c.file.name = "/etc/resolv.conf"
 		}
 		if c.o.Hosts == "" {
 			c.o.Hosts = "/etc/hosts"
 		}
 	}
-	if c.o.Timeout <= 0 {
-		c.o.Timeout = 5 * time.Second
+	if c.o.Hosts != "" && c.o.Hosts != "-" {
+		c.hosts = &hostsFile{file: watched{name: c.o.Hosts}}
 	}
-	if c.o.Attempts <= 0 {
-		c.o.Attempts = 2
+	c.conf.Store(c.configure(&dns.ClientConfig{Servers: c.o.Servers}))
+	c.config() // now, so that nobody meets the files half read
+	c.hosts.lookup("")
+	return c
+}
+
+// configure completes what a file says with options and defaults.
+func (c *Client) configure(file *dns.ClientConfig) *config {
+	conf := &config{timeout: c.o.Timeout, attempts: c.o.Attempts}
+	if conf.timeout <= 0 {
+		conf.timeout = time.Duration(file.Timeout) * time.Second
 	}
-	if c.o.Dial == nil {
-		c.o.Dial = (&net.Dialer{}).DialContext
+	if conf.timeout <= 0 {
+		conf.timeout = defaultTimeout
 	}
+	if conf.attempts <= 0 {
+		conf.attempts = file.Attempts
+	}
+	if conf.attempts <= 0 {
+		conf.attempts = defaultTries
+	}
+	list := file.Servers
 	if len(list) == 0 {
 		list = []string{defaultServer}
 	}
@@ -94,12 +113,19 @@ func NewClient(o *ClientOptions) *Client {
 		if _, _, err := net.SplitHostPort(s); err != nil {
 			s = net.JoinHostPort(strings.Trim(s, "[]"), "53")
 		}
-		c.servers = append(c.servers, server{s, c.o.TrustAD || isLoopback(s)})
+		conf.servers = append(conf.servers, server{s, c.o.TrustAD || isLoopback(s)})
 	}
-	if c.o.Hosts != "" && c.o.Hosts != "-" {
-		c.hosts = &hostsFile{name: c.o.Hosts}
+	return conf
+}
+
+// config returns the configuration as it is now.
+func (c *Client) config() *config {
+	if text, changed := c.file.read(); changed {
+		if file, err := dns.ClientConfigFromReader(strings.NewReader(text)); err == nil {
+			c.conf.Store(c.configure(file))
+		}
 	}
-	return c
+	return c.conf.Load()
 }
 
 func isLoopback(hostport string) bool {
@@ -110,9 +136,6 @@ func isLoopback(hostport string) bool {
 // Lookup asks for the records of type t at name. Errors say which server answered what.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (*Answer, error) {
 	if t != TypeMX {
-		if name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761 section 6.3
-			return localhost(t), nil
-		}
 		if addrs := c.hosts.lookup(name); addrs != nil {
 			return &Answer{Exists: true, Addrs: ofType(addrs, t), NegTTL: -1}, nil
 		}
@@ -130,14 +153,6 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (*Answer, erro
 	}
 }
 
-func localhost(t Type) *Answer {
-	a := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if t == TypeAAAA {
-		a = netip.IPv6Loopback()
-	}
-	return &Answer{Exists: true, Addrs: []netip.Addr{a}, NegTTL: -1}
-}
-
 // ofType keeps the addresses of one family.
 func ofType(addrs []netip.Addr, t Type) []netip.Addr {
 	var out []netip.Addr
@@ -152,9 +167,10 @@ func ofType(addrs []netip.Addr, t Type) []netip.Addr {
 // exchange gets an answer with NOERROR or NXDOMAIN from the first server that gives one.
 func (c *Client) exchange(ctx context.Context, name string, t Type) (m *dns.Msg, trusted bool, err error) {
 	var last error
-	for range c.o.Attempts {
-		for _, s := range c.servers {
-			m, err := c.ask(ctx, s.addr, name, t)
+	conf := c.config()
+	for range conf.attempts {
+		for _, s := range conf.servers {
+			m, err := c.ask(ctx, conf.timeout, s.addr, name, t)
 			if err == nil {
 				return m, s.trusted, nil
 			}
@@ -164,7 +180,7 @@ func (c *Client) exchange(ctx context.Context, name string, t Type) (m *dns.Msg,
 			}
 		}
 		var refused *rcodeError
-		if errors.As(last, &refused) && len(c.servers) == 1 {
+		if errors.As(last, &refused) && len(conf.servers) == 1 {
 			break // the server has spoken; asking it again in the same second changes nothing
 		}
 	}
@@ -177,18 +193,18 @@ func (e *rcodeError) Error() string { return dns.RcodeToString[e.rcode] }
 
 // ask puts one question to one server. The EDNS option is left out when the server does not understand it, and a
 // truncated answer is fetched again over TCP.
-func (c *Client) ask(ctx context.Context, addr, name string, t Type) (*dns.Msg, error) {
+func (c *Client) ask(ctx context.Context, timeout time.Duration, addr, name string, t Type) (*dns.Msg, error) {
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), uint16(t))
 	q.AuthenticatedData = true // asks for AD without the DNSSEC records (RFC 6840 section 5.7)
 	q.SetEdns0(ednsSize, false)
-	m, err := c.roundTrip(ctx, "udp", addr, q)
+	m, err := c.roundTrip(ctx, timeout, "udp", addr, q)
 	if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
 		q.Extra = nil // RFC 6891 section 7
-		m, err = c.roundTrip(ctx, "udp", addr, q)
+		m, err = c.roundTrip(ctx, timeout, "udp", addr, q)
 	}
 	if err == nil && m.Truncated {
-		m, err = c.roundTrip(ctx, "tcp", addr, q)
+		m, err = c.roundTrip(ctx, timeout, "tcp", addr, q)
 	}
 	if err != nil {
 		return nil, err
@@ -199,8 +215,8 @@ func (c *Client) ask(ctx context.Context, addr, name string, t Type) (*dns.Msg, 
 	return m, nil
 }
 
-func (c *Client) roundTrip(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+func (c *Client) roundTrip(ctx context.Context, timeout time.Duration, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	nc, err := c.o.Dial(ctx, network, addr)
 	if err != nil {

@@ -39,7 +39,9 @@
 //   - A null MX counts with every preference, not just 0.
 //   - FORMERR and CNAME loops defer; sendmail takes the first for "no MX" and the second for permanent.
 //   - Equal preferences are shuffled for each message, not by a hash fixed for the process.
-//   - SelfAddrs, MTA-STS and the address order are not sendmail's. A loop has status 5.4.6, not 5.3.5.
+//   - SelfAddrs, MTA-STS and the address order are not sendmail's.
+//   - When some exchangers fail for now and others do not exist, the verdict is temporary and says so in full; sendmail
+//     logs dsn=5.1.2 with a bare "Deferred".
 //   - IncludesSelf is false for a domain without MX records; sendmail takes the domain itself, which when it is an own
 //     name is local anyway.
 //

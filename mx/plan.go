@@ -17,9 +17,9 @@ type Class uint8
 const (
 	OK        Class = iota + 1 // at least one host has an address
 	NullMX                     // the domain accepts no mail (RFC 7505): 556 5.1.10
-	Loop                       // this host is the best exchanger: 5.4.6
+	Loop                       // this host is the best exchanger: 5.3.5
 	NoDomain                   // the domain does not exist: 5.1.2
-	NoAddress                  // no host has an address: 5.4.4
+	NoAddress                  // no host has an address: 5.1.2
 	TempFail                   // the DNS cannot tell: 4.4.3
 	BadDomain                  // not a domain name or literal: 5.1.3
 )
@@ -64,6 +64,7 @@ type Host struct {
 	Canonical string       // the name at the end of the CNAME chain, when Name is an alias; "" otherwise
 	Addrs     []netip.Addr // in the order to try them
 	Status    HostStatus
+	Exists    bool  // false when the name is known not to exist
 	Secure    bool  // every address answer was authenticated (AD), which DANE demands
 	Err       error // why Status is HostTempFail
 }
@@ -132,28 +133,58 @@ func (p *Plan) Candidates() iter.Seq[Candidate] {
 
 // Err is nil when there is a candidate, and otherwise the verdict about the recipient, worded as sendmail does.
 func (p *Plan) Err() error {
-	name := p.Domain
-	if name == "" {
-		name = p.Query
-	}
 	switch p.Class {
 	case OK:
 		return nil
 	case NullMX:
 		return &mtakit.Error{Code: 556, Status: mtakit.StatusNullMX, Text: "Service unavailable", Err: p.Cause}
 	case Loop:
-		return &mtakit.Error{Code: 554, Status: mtakit.StatusLoop, Text: "Local configuration error",
-			Err: fmt.Errorf("MX list for %s. points back to this host", name)}
+		return &mtakit.Error{Code: 554, Status: mtakit.StatusMisconfigured, Text: "Local configuration error",
+			Err: fmt.Errorf("MX list for %s. points back to this host", p.Domain)}
 	case NoDomain:
 		return &mtakit.Error{Code: 550, Status: mtakit.StatusBadSystem,
-			Text: "Host unknown (Name server: " + name + ": host not found)", Err: p.Cause}
+			Text: "Host unknown (Name server: " + p.Relay() + ": host not found)", Err: p.Cause}
 	case NoAddress:
-		return &mtakit.Error{Code: 550, Status: mtakit.StatusCannotRoute,
-			Text: "Host unknown (Name server: " + name + ": no data known)", Err: p.Cause}
+		why := "no data known"
+		if h := p.blame(HostNoAddr); h != nil && !h.Exists {
+			why = "host not found"
+		}
+		return &mtakit.Error{Code: 550, Status: mtakit.StatusBadSystem,
+			Text: "Host unknown (Name server: " + p.Relay() + ": " + why + ")", Err: p.Cause}
 	case BadDomain:
-		return &mtakit.Error{Code: 501, Status: mtakit.StatusMailboxSyntax,
-			Text: "Invalid host name", Err: p.Cause}
+		return &mtakit.Error{Code: 501, Status: mtakit.StatusMailboxSyntax, Text: "Invalid host name", Err: p.Cause}
 	}
 	return &mtakit.Error{Code: 451, Status: mtakit.StatusDirectory,
-		Text: "Name server: " + name + ": host name lookup failure", Err: p.Cause}
+		Text: "Name server: " + p.Relay() + ": host name lookup failure", Err: p.Cause}
+}
+
+// blame is the host that is named when there is none to connect to: the last one that was of no use.
+func (p *Plan) blame(st HostStatus) (last *Host) {
+	for _, g := range p.Groups {
+		for i := range g.Hosts {
+			if g.Hosts[i].Status == st {
+				last = &g.Hosts[i]
+			}
+		}
+	}
+	return last
+}
+
+// Relay is how sendmail's logs name a next hop that was never connected to (relay=): the exchanger that has no address,
+// else the domain; with a dot at the end when it came from DNS.
+func (p *Plan) Relay() string {
+	st := HostNoAddr
+	switch p.Class {
+	case NullMX, Loop:
+		return p.Domain + "."
+	case TempFail:
+		st = HostTempFail
+	}
+	if h := p.blame(st); h != nil && p.MX {
+		return h.Name + "."
+	}
+	if p.Domain != "" && p.Query[0] != '[' {
+		return p.Domain
+	}
+	return p.Query
 }

@@ -223,12 +223,18 @@ func (p *Planner) planBracket(ctx context.Context, plan *Plan) {
 		return
 	}
 	if isAddr {
-		plan.Groups = []Group{{Hosts: []Host{{Name: plan.Query, Addrs: []netip.Addr{addr}, Status: HostOK}}}}
+		plan.Groups = []Group{{Hosts: []Host{{Name: plan.Query, Addrs: []netip.Addr{addr}, Status: HostOK, Exists: true}}}}
 		plan.Class = OK
 		return
 	}
 	if plan.Domain, err = asciiName(inside); err != nil {
 		plan.fail(BadDomain, err)
+		return
+	}
+	if plan.Domain == "localhost" { // RFC 6761 section 6.3: never asked for; here it is meant, unlike in an MX record
+		h := Host{Name: plan.Domain, Status: HostOK, Exists: true}
+		h.Addrs = p.order([]netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+		plan.Class, plan.Groups = OK, []Group{{Hosts: []Host{h}}}
 		return
 	}
 	h, exists := p.resolve(ctx, plan.Domain)
@@ -355,7 +361,7 @@ func (p *Planner) resolveAll(ctx context.Context, hosts []Record) []Host {
 // resolve finds the addresses of one host. One family that fails does not spoil the other. exists is false when the
 // name is known not to exist.
 func (p *Planner) resolve(ctx context.Context, name string) (h Host, exists bool) {
-	h.Name = name
+	h.Name, h.Exists = name, true
 	if a, err := netip.ParseAddr(name); err == nil && a.Is4() {
 		// An MX that points to an address breaks RFC 1035, and sendmail and Postfix connect to it all the same.
 		h.Status = HostOK
@@ -365,7 +371,7 @@ func (p *Planner) resolve(ctx context.Context, name string) (h Host, exists bool
 		return h, true
 	}
 	if checkName(name) != nil {
-		h.Status = HostNoAddr
+		h.Status, h.Exists = HostNoAddr, false
 		return h, false
 	}
 	types := [...]Type{TypeAAAA, TypeA}
@@ -393,7 +399,8 @@ func (p *Planner) resolve(ctx context.Context, name string) (h Host, exists bool
 	case h.Err != nil:
 		h.Status = HostTempFail
 	}
-	return h, exists || h.Err != nil
+	h.Exists = exists || h.Status == HostTempFail
+	return h, h.Exists
 }
 
 // order drops doubles and what the host has no family for, shuffles each family and lets them take turns, IPv6 first,

@@ -20,8 +20,7 @@ import (
 
 // Options tunes a Collector. The zero value is ready for use.
 type Options struct {
-	// Mailers are the names by number, Config.Mailers. Nil means those of sendmail's stock configuration: prog, *file*,
-	// *include*, local, smtp, esmtp, smtp8, dsmtp, relay.
+	// Mailers are the names by number, Config.Mailers. Nil means StockMailers.
 	Mailers []string
 	// Create makes the file when it does not exist. sendmail never does: an administrator who removes the file does not
 	// want statistics.
@@ -48,8 +47,11 @@ type Collector struct {
 	flushing sync.Mutex
 }
 
-// stock are the mailers of sendmail's own configuration files.
-var stock = []string{"prog", "*file*", "*include*", "local", "smtp", "esmtp", "smtp8", "dsmtp", "relay"}
+// StockMailers returns the names by number that sendmail's own configuration files give: prog, *file*, *include*, local, smtp,
+// esmtp, smtp8, dsmtp, relay.
+func StockMailers() []string {
+	return []string{"prog", "*file*", "*include*", "local", "smtp", "esmtp", "smtp8", "dsmtp", "relay"}
+}
 
 // New makes a Collector for the file path. Nil options mean the zero value. It does not touch the file.
 func New(path string, opts *Options) *Collector {
@@ -58,7 +60,7 @@ func New(path string, opts *Options) *Collector {
 		c.opts = *opts
 	}
 	if c.opts.Mailers == nil {
-		c.opts.Mailers = stock
+		c.opts.Mailers = StockMailers()
 	}
 	if c.opts.Interval == 0 {
 		c.opts.Interval = 30 * time.Second

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -207,42 +206,6 @@ func TestCollectorFaults(t *testing.T) {
 			require.EqualValues(t, 2, read(t, fsys, "st").Mailers[5].From, "%v", call)
 		})
 	}
-}
-
-// TestMailstatsReads has the real mailstats print what we wrote, and wants what we print.
-func TestMailstatsReads(t *testing.T) {
-	t.Parallel()
-	prog := ""
-	for _, p := range []string{"/usr/libexec/sendmail/mailstats", "/usr/lib/sm.bin/mailstats", "/usr/sbin/mailstats"} {
-		if b, err := os.ReadFile(p); err == nil && bytes.HasPrefix(b, []byte("\x7fELF")) {
-			prog = p
-			break
-		}
-	}
-	if prog == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no mailstats program: install sendmail-bin")
-		}
-		t.Skip("no mailstats program: install sendmail-bin")
-	}
-	dir := t.TempDir()
-	cf, st := filepath.Join(dir, "cf"), filepath.Join(dir, "st")
-	require.NoError(t, os.WriteFile(cf, []byte("Mlocal, P=/x\nMesmtp, P=/x\nO StatusFile="+st+"\n"), 0o600))
-	conf, err := ParseConfig(bytes.NewReader([]byte("Mlocal, P=/x\nMesmtp, P=/x\n")), "cf")
-	require.NoError(t, err)
-	c := New(st, &Options{Create: true, Mailers: conf.Mailers})
-	for range 5 {
-		c.Event(accept)
-		c.Event(deliver)
-	}
-	require.NoError(t, c.Flush())
-	cmd := exec.Command(prog, "-C", cf)
-	cmd.Env = append(os.Environ(), "TZ=UTC")
-	want, err := cmd.Output()
-	require.NoError(t, err)
-	var got bytes.Buffer
-	require.NoError(t, read(t, vfs.OS, st).List(&got, &ListOptions{Names: conf.Mailers, Location: time.UTC}))
-	assert.Equal(t, string(want), got.String())
 }
 
 func TestParseReadError(t *testing.T) {

@@ -43,6 +43,8 @@ type OpenOptions struct {
 	Fixed bool
 	// LockWait bounds the wait for a program that is writing the file. Zero means 10 seconds.
 	LockWait time.Duration
+	// Locked says that the caller holds a Lock on the file, so that none needs to be taken.
+	Locked bool
 }
 
 // Engine is a kind of map file.
@@ -91,8 +93,13 @@ type Builder interface {
 // Install writes what b collected to the file at path, Suffix included, by way of Replace, and verifies it before it takes
 // the place of the old one.
 func (e Engine) Install(ctx context.Context, path string, b Builder, o *ReplaceOptions) error {
+	return e.InstallFrom(ctx, path, b, o, func() error { return nil })
+}
+
+// InstallFrom is Install that calls fill, which puts the records into b, once the file is sure to be ours to write.
+func (e Engine) InstallFrom(ctx context.Context, path string, b Builder, o *ReplaceOptions, fill func() error) error {
 	d := o.defaults()
-	want := int64(b.Len())
+	want := int64(0)
 	if d.Verify == nil && e.Verify != nil {
 		d.Verify = func(r io.ReaderAt, size int64) error {
 			n, err := e.Verify(r, size, path+".tmp")
@@ -103,6 +110,10 @@ func (e Engine) Install(ctx context.Context, path string, b Builder, o *ReplaceO
 		}
 	}
 	return Replace(ctx, path, &d, func(w io.Writer) error {
+		if err := fill(); err != nil {
+			return err
+		}
+		want = int64(b.Len())
 		_, err := b.WriteTo(w)
 		return err
 	})

@@ -22,7 +22,7 @@ type ReplaceOptions struct {
 	// Mode is the mode of a file that did not exist, less the umask. Zero means 0640, as makemap has it. A file that is
 	// replaced passes its mode and, as far as the system allows, its owner on.
 	Mode fs.FileMode
-	// Owner, when not nil, is the owner of a file that did not exist (sendmail's TrustedUser).
+	// Owner, when not nil, is the owner of the new file (sendmail's TrustedUser). -1 leaves a part as it would be.
 	Owner *Owner
 	// Keep is appended to the name under which the replaced file stays. Empty means that it does not.
 	Keep string
@@ -131,13 +131,6 @@ func realPath(fsys vfs.FS, path string) (string, error) {
 func fill(tmp vfs.File, d *ReplaceOptions, write func(w io.Writer) error) error {
 	if err := write(tmp); err != nil {
 		return err
-	}
-	if d.Owner != nil {
-		if c, ok := tmp.(interface{ Chown(uid, gid int) error }); ok {
-			if err := c.Chown(d.Owner.UID, d.Owner.GID); err != nil {
-				return err
-			}
-		}
 	}
 	if d.Verify == nil {
 		return tmp.Sync()
@@ -269,17 +262,24 @@ func (l *Lock) Close() error {
 
 // takeOver gives the new file mode and owner of the old one, and a time not before that of its source.
 func takeOver(tmp, old vfs.File, d *ReplaceOptions) error {
+	chown := func(int, int) error { return nil }
+	if c, ok := tmp.(interface{ Chown(uid, gid int) error }); ok {
+		chown = c.Chown
+	}
 	if old != nil {
 		fi, err := old.Stat()
 		if err != nil {
 			return err
 		}
 		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-			if c, is := tmp.(interface{ Chown(uid, gid int) error }); is {
-				_ = c.Chown(int(st.Uid), int(st.Gid)) // only root may; others own what they write
-			}
+			_ = chown(int(st.Uid), int(st.Gid)) // only root may; others own what they write
 		}
 		if err := tmp.Chmod(fi.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	if d.Owner != nil {
+		if err := chown(d.Owner.UID, d.Owner.GID); err != nil {
 			return err
 		}
 	}

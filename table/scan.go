@@ -112,12 +112,12 @@ func (s *Scanner) split(text []byte) {
 	for i < len(text) && s.g.separates(text[i]) {
 		i++
 	}
+	if !s.g.KeepCase {
+		foldBytes(key)
+	}
 	if i == len(text) && !s.g.EmptyValues {
 		s.err = NoValueError(string(key))
 		return
-	}
-	if !s.g.KeepCase {
-		foldBytes(key)
 	}
 	s.key, s.value = key, text[i:]
 }

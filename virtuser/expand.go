@@ -42,8 +42,15 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 		if err != nil {
 			return mtakit.Expansion{}, false, err
 		}
-		if !ok || strings.Trim(value, " \t") == "" {
+		// sendmail's rules mark a failed look-up by these two, and cannot tell them from a value: after @ they go on
+		// to the next key, after ! they stop.
+		value = strings.TrimRight(value, " \t\r")
+		if !ok || value == "" || value == "@" {
 			continue
+		}
+		if value == "!" {
+			tries = tries[:i+1]
+			break
 		}
 		text := maptext.Expand(value, t.key, t.args[0], t.args[1], t.args[2])
 		x.To = []mtakit.Member{{To: meaning(text, addr), Text: text, Pos: pos}}
@@ -66,7 +73,7 @@ func step(addr mtakit.Address, tries []try) mtakit.Step {
 }
 
 func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, bool, error) {
-	key = maptext.Fold(key)
+	key = maptext.Key(key)
 	if m.pos != nil {
 		return m.pos.LookupPosition(ctx, key)
 	}
@@ -76,12 +83,15 @@ func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, 
 
 // keys lists the keys for addr in the order in which they are tried.
 func keys(tries []try, addr mtakit.Address) []try {
-	local, domain := localText(addr.Local), "@"+addr.Domain
-	tries = append(tries, try{local + domain, [3]string{local}})
-	user, detail, ok := cutDetail(local)
+	local := localText(addr.Local)
+	whole := local + "@" + addr.Domain
+	domain := whole[len(local):]
+	tries = append(tries, try{whole, [3]string{local}})
+	user, detail, ok := cutDetail(addr.Local)
 	if !ok {
 		return append(tries, try{domain, [3]string{local}})
 	}
+	user, detail = localText(user), localText(detail)
 	args := [3]string{user, detail, "+" + detail}
 	if detail != "" {
 		tries = append(tries, try{user + "++" + domain, args})
@@ -94,24 +104,31 @@ func keys(tries []try, addr mtakit.Address) []try {
 }
 
 // localText writes a decoded local part as the address rules do: in quotes only if it has characters that they would
-// take apart.
+// take apart. One that is several words, some of them quoted, comes as it is.
 func localText(local string) string {
 	if !strings.ContainsAny(local, " \t\r\n()<>,;\"") {
 		return local
 	}
+	if strings.IndexByte(local, '"') >= 0 {
+		if _, _, faults := lex.Scan(local, 0); len(faults) == 0 {
+			return local
+		}
+	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }
 
-// cutDetail splits user+detail at the first plus sign that is not the first character. Quotes protect.
+// cutDetail splits user+detail at the first plus sign that is neither the first character nor in quotes.
 func cutDetail(local string) (user, detail string, ok bool) {
-	if local[0] == '"' {
-		return "", "", false
+	quoted := false
+	for i := 0; i < len(local); i++ {
+		switch c := local[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '+' && i > 0 && !quoted:
+			return local[:i], local[i+1:], true
+		}
 	}
-	i := strings.IndexByte(local[1:], '+')
-	if i < 0 {
-		return "", "", false
-	}
-	return local[:i+1], local[i+2:], true
+	return "", "", false
 }
 
 // meaning reads an expanded value.
@@ -139,21 +156,27 @@ func failure(tokens []string, addr mtakit.Address) mtakit.Destination {
 
 	if len(t) > 7 && t[1] == "." && t[3] == "." && t[5] == ":" {
 		if text, ok := untilAngle(t[6:]); ok {
-			return mtakit.NewFail(t[0]+"."+t[2]+"."+t[4], text)
+			return verdict(t[0]+"."+t[2]+"."+t[4], text)
 		}
 	}
 	if text, ok := untilAngle(t[1:]); ok {
-		return mtakit.NewFail(strings.Trim(t[0], `"`), text)
+		return verdict(strings.Trim(t[0], `"`), text)
 	}
 	return mtakit.Mailbox{Addr: mtakit.Address{Local: lex.Join(tokens, " ")}}
 }
 
-// untilAngle returns the text before the next closing bracket, at least one token of it.
-func untilAngle(t []string) (string, bool) {
+func verdict(word string, text []string) mtakit.Fail {
+	f := mtakit.NewFail(word, lex.Join(text, " "))
+	f.Route.User = lex.Show(text)
+	return f
+}
+
+// untilAngle returns the tokens before the next closing bracket, at least one.
+func untilAngle(t []string) ([]string, bool) {
 	for i := 1; i < len(t); i++ {
 		if t[i] == ">" {
-			return lex.Join(t[:i], " "), true
+			return t[:i], true
 		}
 	}
-	return "", false
+	return nil, false
 }

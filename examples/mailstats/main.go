@@ -2,12 +2,16 @@
 // options, same output, same messages and exit codes.
 //
 //	mailstats [-C cffile] [-c] [-P] [-f stfile] [-o] [-p]
+//
+// Where there is no sendmail, and so no sendmail.cf, -f alone is enough: the mailers then have the names of sendmail's own
+// configuration files, as those of the reference server have.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -24,6 +28,8 @@ const (
 	exOSFile   = 72
 	exIOErr    = 74
 )
+
+const defaultConfig = "/etc/mail/sendmail.cf"
 
 const usage = "usage: mailstats [-C cffile] [-c] [-P] [-f stfile] [-o] [-p]\n"
 
@@ -45,7 +51,7 @@ type command struct {
 }
 
 func (c *command) run(args []string) (exit int) {
-	c.config = "/etc/mail/sendmail.cf"
+	c.config = defaultConfig
 	if !c.options(args) {
 		fmt.Fprint(c.stderr, usage)
 		return exUsage
@@ -141,6 +147,9 @@ func (c *command) options(args []string) bool {
 
 func (c *command) readConfig() (*stats.Config, int) {
 	f, err := os.Open(c.config)
+	if errors.Is(err, fs.ErrNotExist) && c.config == defaultConfig && c.file != "" {
+		return &stats.Config{Mailers: stats.StockMailers()}, 0
+	}
 	if err != nil {
 		return nil, c.noInput(c.config, err)
 	}

@@ -109,9 +109,10 @@ func BenchmarkCommit(b *testing.B) {
 		for _, shared := range []bool{false, true} {
 			b.Run(fmt.Sprintf("writers=%d/shared=%v", writers, shared), func(b *testing.B) {
 				dir := b.TempDir()
+				fsys := &countingFS{FS: vfs.OS}
 				var s *durable.DirSyncer
 				if shared {
-					s = durable.NewDirSyncer(vfs.OS)
+					s = durable.NewDirSyncer(fsys)
 				}
 				b.SetBytes(int64(len(data)))
 				b.ReportAllocs()
@@ -120,7 +121,7 @@ func BenchmarkCommit(b *testing.B) {
 				for range writers {
 					wg.Go(func() {
 						for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
-							if err := commit(s, filepath.Join(dir, fmt.Sprint(i)), data); err != nil {
+							if err := commit(fsys, s, filepath.Join(dir, fmt.Sprint(i)), data); err != nil {
 								b.Error(err)
 								return
 							}
@@ -128,13 +129,25 @@ func BenchmarkCommit(b *testing.B) {
 					})
 				}
 				wg.Wait()
+				b.ReportMetric(float64(fsys.syncs.Load())/float64(b.N), "dirsyncs/op")
 			})
 		}
 	}
 }
 
-func commit(s *durable.DirSyncer, name string, data []byte) error {
-	f, err := vfs.OS.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// countingFS counts directory syncs.
+type countingFS struct {
+	vfs.FS
+	syncs atomic.Int64
+}
+
+func (c *countingFS) SyncDir(name string) error {
+	c.syncs.Add(1)
+	return c.FS.SyncDir(name)
+}
+
+func commit(fsys vfs.FS, s *durable.DirSyncer, name string, data []byte) error {
+	f, err := fsys.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -142,5 +155,5 @@ func commit(s *durable.DirSyncer, name string, data []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return durable.Rename(vfs.OS, s, name+".tmp", name)
+	return durable.Rename(fsys, s, name+".tmp", name)
 }

@@ -1,6 +1,5 @@
-// Package filelock takes the advisory locks that mail programs share: flock(2), and fcntl(2) locks in the form that
-// belongs to the open file (OFD), so that closing another descriptor of the same file does not drop them. Every
-// call returns at once; waiting with a limit is the caller's.
+//go:build unix
+
 package filelock
 
 import (
@@ -46,7 +45,7 @@ func TryOFD(f vfs.File, exclusive bool) (bool, error) {
 		lk.Type = unix.F_WRLCK
 	}
 	for {
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lk)
+		err := unix.FcntlFlock(f.Fd(), setlk, &lk)
 		switch {
 		case err == nil:
 			return true, nil

@@ -221,3 +221,23 @@ func Join(tokens []string, sep string) string {
 	}
 	return b.String()
 }
+
+// Show makes text of tokens for people, as sendmail's address test mode lists them: a blank between two words, quoted
+// or not, and none around operators.
+func Show(tokens []string) string {
+	if len(tokens) == 1 {
+		return tokens[0]
+	}
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 && isWord(tokens[i-1]) && isWord(t) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t)
+	}
+	return b.String()
+}
+
+func isWord(t string) bool {
+	return len(t) != 1 || strings.IndexByte(`@.<>+:;,[]()!%\/"|=$~^&'`, t[0]) < 0
+}

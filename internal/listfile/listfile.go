@@ -4,6 +4,7 @@ package listfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 // Limits bounds what is read. Zero fields mean the defaults.
 type Limits struct {
 	MaxSize int64 // bytes of a file; default 16 MiB
-	MaxLine int   // bytes of a line, its newline included; default 2047
+	MaxLine int   // bytes of a line without its newline; default 64 KiB
 }
 
 func (l Limits) maxSize() int64 {
@@ -29,7 +30,7 @@ func (l Limits) maxLine() int {
 	if l.MaxLine > 0 {
 		return l.MaxLine
 	}
-	return 2047
+	return 64 << 10
 }
 
 // ErrTooBig means that a file is bigger than the limit.
@@ -41,14 +42,10 @@ var ErrTooBig = errors.New("file too large")
 // to its end: what was read so far must not be used.
 func Parse(r io.Reader, name string, limits Limits) ([]mtakit.Member, error) {
 	lr := &io.LimitedReader{R: r, N: limits.maxSize() + 1}
-	br := bufio.NewReaderSize(lr, limits.maxLine()+1)
+	br := bufio.NewReader(lr)
 	var members []mtakit.Member
 	for pos := (mtakit.Position{File: name, Line: 1, Col: 1}); ; pos.Line++ {
-		line, err := br.ReadSlice('\n')
-		long := errors.Is(err, bufio.ErrBufferFull)
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = br.ReadSlice('\n')
-		}
+		line, long, err := readLine(br, limits.maxLine())
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
@@ -66,6 +63,22 @@ func Parse(r io.Reader, name string, limits Limits) ([]mtakit.Member, error) {
 	}
 }
 
+// readLine reads up to a newline, which is not part of line. What is longer than limit is dropped and makes long true.
+func readLine(br *bufio.Reader, limit int) (line []byte, long bool, err error) {
+	line, err = br.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line = bytes.Clone(line)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			var more []byte
+			if more, err = br.ReadSlice('\n'); len(line) <= limit+1 {
+				line = append(line, more...)
+			}
+		}
+	}
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	return line, len(line) > limit, err
+}
+
 func tooLong(limit int, pos mtakit.Position) mtakit.Member {
 	fail := mtakit.Fail{
 		Code:   554,
@@ -77,8 +90,7 @@ func tooLong(limit int, pos mtakit.Position) mtakit.Member {
 
 // content returns the list on a line, "" if there is none.
 func content(line []byte) string {
-	s := strings.TrimSuffix(string(line), "\n")
-	s = strings.TrimSuffix(s, "\r")
+	s := strings.TrimSuffix(string(line), "\r")
 	if s == "" || s[0] == '#' {
 		return ""
 	}

@@ -68,8 +68,8 @@ func (k Kind) Unsafe(f *safefile.File, blame mtakit.DontBlame) error {
 		return safefile.WorldWritableFile
 	case f.Mode&0o020 != 0 && !blame.Has(k.groupWritableSafe):
 		return safefile.GroupWritableFile
-	case f.Unsafe != "" && !blame.Has(k.unsafeDirSafe):
-		return f.Unsafe
+	case f.UnsafeDir != "" && !f.Vouched && !blame.Has(k.unsafeDirSafe):
+		return f.UnsafeDir
 	}
 	return nil
 }

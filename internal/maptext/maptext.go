@@ -138,6 +138,25 @@ func Fold(s string) string {
 	return s
 }
 
+// Key makes the text of an address into a look-up key: without quotes and backslashes, and folded. sendmail strips the keys
+// of all maps that are not declared with -q.
+func Key(s string) string {
+	if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 {
+		return Fold(s)
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && i+1 < len(s):
+			i++
+			b = append(b, s[i])
+		case c != '"':
+			b = append(b, c)
+		}
+	}
+	return Fold(string(b))
+}
+
 // Expand replaces %0 to %9 in a value by args, those that are missing by nothing, and %% by a percent sign. A
 // percent sign before anything else stays.
 func Expand(value string, args ...string) string {

@@ -22,6 +22,7 @@ type Rules struct {
 	MustOwn          bool // the file must belong to the identity, to root, or to TrustedUID
 	TrustedUID       int  // zero, root, adds nothing
 	OwnerBits        bool // root may read what the owner may read, whoever that is
+	MissingFirst     bool // a link that leads nowhere is a missing file even where links are not allowed
 }
 
 // File is an open file that passed the checks.
@@ -31,8 +32,10 @@ type File struct {
 	Size int64
 	UID  int // the owner
 	GID  int
-	// Unsafe is the reason why the directories of the path are unsafe though tolerated, or "".
-	Unsafe Reason
+	// UnsafeDir is the reason why the directories of the path are unsafe though tolerated, or "". Vouched is true if
+	// they were tolerated as group writable ones, which does not make the file less trustworthy.
+	UnsafeDir Reason
+	Vouched   bool
 }
 
 // attempts is how often a file that changes under our hands is looked at before ErrChanged.
@@ -68,13 +71,14 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 		err = w.down(parts[:len(parts)-1])
 	}
 	unsafe, tolerated := w.verdict(rules)
-	if unsafe != "" && !tolerated {
+	// Where only group writable directories are tolerated, sendmail complains about them if there is no file.
+	if unsafe != "" && (!tolerated || Absent(err) && !rules.UnsafeDir && !rules.NoDirs) {
 		return nil, unsafe
 	}
 	if err != nil {
 		return nil, err
 	}
-	base, st, err := w.target(parts[len(parts)-1], unsafe == "" || rules.Linked)
+	base, st, err := w.target(parts[len(parts)-1], unsafe == "" || rules.Linked, rules.MissingFirst)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +96,8 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 		UID:  int(st.Uid),
 		GID:  int(st.Gid),
 	}
-	if !rules.GroupWritableDir || w.other != "" || unsafe != GroupWritableDir {
-		file.Unsafe = unsafe
-	}
+	file.UnsafeDir = unsafe
+	file.Vouched = rules.GroupWritableDir && !rules.UnsafeDir && unsafe == GroupWritableDir
 	return file, nil
 }
 
@@ -116,18 +119,20 @@ func (w *walk) verdict(rules Rules) (unsafe Reason, tolerated bool) {
 // target finds the file called name in the current directory and follows it while it is a symbolic link. The
 // directories that links lead through need not be safe. It returns the name of the file in the directory where it
 // ended.
-func (w *walk) target(name string, mayLink bool) (base string, st unix.Stat_t, err error) {
+func (w *walk) target(name string, mayLink, missingFirst bool) (base string, st unix.Stat_t, err error) {
 	for linked := false; ; {
 		if st, err = w.look(name); err != nil {
 			return "", st, err
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-			if linked && !mayLink { // not before: a link that leads nowhere is as good as no file
+			if linked && !mayLink {
 				return "", st, SymLink
 			}
 			return name, st, nil
 		}
-		linked = true
+		if linked = true; !mayLink && !missingFirst {
+			return "", st, SymLink
+		}
 		link, err := readlinkat(w.here(), name)
 		if err != nil {
 			return "", st, ErrChanged

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -31,6 +32,7 @@ type conn struct {
 	dead      bool // must not be used again
 	canceled  atomic.Bool
 	readFor   time.Duration // time-out of the stage under way
+	readBy    time.Time     // when the reply under way must be complete; zero before its first read
 	writeFor  time.Duration
 	idleTimer *time.Timer
 }
@@ -55,6 +57,9 @@ func (e *stageError) Unwrap() error { return e.err }
 type replyError struct{ reply reply }
 
 func (e *replyError) Error() string { return e.reply.line }
+
+// errNoTLS is a server that does not do TLS although it must.
+var errNoTLS = errors.New("server offers no TLS")
 
 // errHandshake is a TLS handshake that failed; an opportunistic client then goes on without TLS.
 var errHandshake = errors.New("TLS handshake failed")
@@ -96,7 +101,7 @@ const writeBuffer = 16 << 10
 func (c *conn) begin(t target, useTLS bool) error {
 	o := &c.m.o
 	c.readFor, c.writeFor = o.Timeouts.Greeting, o.Timeouts.Command
-	rep, err := readReply(c.r, 0, nil)
+	rep, err := c.readReply(0, nil)
 	if err != nil {
 		return &stageError{"greeting", err}
 	}
@@ -113,7 +118,7 @@ func (c *conn) begin(t target, useTLS bool) error {
 		if o.TLS == TLSOpportunistic {
 			return nil
 		}
-		return &stageError{"STARTTLS", &replyError{reply{403, "403 4.7.0 server does not offer TLS"}}}
+		return &stageError{"STARTTLS", errNoTLS}
 	}
 	if err := c.startTLS(t); err != nil {
 		return err
@@ -150,7 +155,7 @@ func (c *conn) command(line string, each func([]byte)) (reply, error) {
 	if err := c.w.Flush(); err != nil {
 		return reply{}, err
 	}
-	return readReply(c.r, 0, each)
+	return c.readReply(0, each)
 }
 
 // parse takes in one line of the EHLO reply.
@@ -186,7 +191,7 @@ func (c *conn) startTLS(t target) error {
 		if c.m.o.TLS == TLSOpportunistic && rep.code != 421 {
 			return &stageError{"STARTTLS", errHandshake}
 		}
-		return &stageError{"STARTTLS", &replyError{rep}}
+		return &stageError{"STARTTLS", fmt.Errorf("%w: %s", errNoTLS, rep.line)}
 	}
 	if c.r.Buffered() > 0 {
 		// Whatever follows the reply in clear text did not come from the server that TLS authenticates.
@@ -203,7 +208,7 @@ func (c *conn) startTLS(t target) error {
 		conf.InsecureSkipVerify = true // encryption against listeners; whom the name belongs to DNS cannot tell anyway
 	}
 	tc := tls.Client(c.nc, conf)
-	c.setDeadline(c.m.o.Timeouts.Command)
+	c.setDeadline(time.Now().Add(c.m.o.Timeouts.Command))
 	if err := tc.Handshake(); err != nil {
 		return &stageError{"STARTTLS", errors.Join(errHandshake, err)}
 	}
@@ -231,27 +236,37 @@ func (c *conn) bind(ctx context.Context) (stop func() bool) {
 	})
 }
 
-// setDeadline sets the deadline d from now. A cancellation that comes at the same moment wins.
-func (c *conn) setDeadline(d time.Duration) {
-	c.nc.SetDeadline(time.Now().Add(d))
+// setDeadline sets the deadline. A cancellation that comes at the same moment wins.
+func (c *conn) setDeadline(at time.Time) {
+	c.nc.SetDeadline(at)
 	if c.canceled.Load() {
 		c.nc.SetDeadline(longAgo)
 	}
 }
 
-// deadlineReader and deadlineWriter give each read and write the time of the stage that the session is in.
+// readReply reads one reply within the time of the stage that the session is in.
+func (c *conn) readReply(ok int, each func([]byte)) (reply, error) {
+	c.readBy = time.Time{}
+	return readReply(c.r, ok, each)
+}
+
+// deadlineReader gives the reads of one reply together, and deadlineWriter each write, the time of the stage: a server
+// that sends a byte now and then does not gain time with it.
 type (
 	deadlineReader struct{ c *conn }
 	deadlineWriter struct{ c *conn }
 )
 
 func (d deadlineReader) Read(p []byte) (int, error) {
-	d.c.setDeadline(d.c.readFor)
+	if d.c.readBy.IsZero() {
+		d.c.readBy = time.Now().Add(d.c.readFor)
+	}
+	d.c.setDeadline(d.c.readBy)
 	return d.c.nc.Read(p)
 }
 
 func (d deadlineWriter) Write(p []byte) (int, error) {
-	d.c.setDeadline(d.c.writeFor)
+	d.c.setDeadline(time.Now().Add(d.c.writeFor))
 	return d.c.nc.Write(p)
 }
 

@@ -12,11 +12,11 @@ import (
 	"github.com/mtakit/mtakit"
 )
 
-// stage is the command that a reply belongs to; sendmail words refusals by it.
+// stage is the command that a reply belongs to; sendmail words and numbers refusals by it.
 type stage uint8
 
 const (
-	stageAny stage = iota
+	stageGreeting stage = iota // also EHLO and STARTTLS
 	stageMail
 	stageRcpt
 	stageData
@@ -33,23 +33,102 @@ func (c *conn) result(rep reply, s stage) mtakit.Result {
 }
 
 func replyResult(relay string, rep reply, s stage) mtakit.Result {
-	code, st := rep.code, rep.status()
-	if s == stageRcpt && st == statusOf(code) && code == 552 {
-		// Long ago 552 stood for "too many recipients", too; it means a full mailbox now (RFC 5321 section 4.5.3.1.10).
-		st = mtakit.StatusMailboxFull.AsPermanent()
+	e := &mtakit.Error{Code: rep.code, Status: replyStatus(rep, s)}
+	switch rep.code / 100 {
+	case 4:
+		e.Text = rep.text(true)
+	case 5:
+		e.Text = refusal(rep.code, s)
+	default: // no reply that belongs here; what is not understood is temporary
+		e.Code, e.Text = 451, "Remote protocol error"
 	}
-	text := rep.text(true)
+	return mtakit.Result{Relay: relay, Reply: rep.line, Err: e}
+}
+
+// refusal is the text for a 5yz reply.
+func refusal(code int, s stage) string {
 	switch {
-	case code/100 == 5 && s == stageRcpt && (code == 550 || code == 551 || code == 553):
-		text = "User unknown"
-	case code/100 == 5 && s == stageMail && code == 501:
-		text = "Data format error"
-	case code/100 == 5:
-		text = "Service unavailable"
-	case code/100 != 4:
-		code, st = 451, mtakit.StatusProtocol.AsTemporary()
+	case s == stageRcpt && (code == 550 || code == 551 || code == 553):
+		return "User unknown"
+	case s == stageMail && (code == 501 || code == 553):
+		return "Data format error"
+	case s == stageDot && code/10 != 55:
+		return "Remote protocol error"
 	}
-	return mtakit.Result{Relay: relay, Reply: rep.line, Err: &mtakit.Error{Code: code, Status: st, Text: text}}
+	return "Service unavailable"
+}
+
+// replyStatus is the enhanced status that goes with a reply. Mostly it is the one in the reply, if its class fits the
+// code. sendmail does not look there before MAIL, at DATA, and in a 421 to MAIL.
+func replyStatus(rep reply, s stage) mtakit.Status {
+	class := rep.code / 100
+	switch {
+	case class != 4 && class != 5:
+		return mtakit.StatusProtocol.AsTemporary()
+	case s == stageGreeting && class == 4:
+		return mtakit.StatusProtocol.AsTemporary()
+	case s == stageGreeting:
+		return mtakit.StatusProtocol
+	case s == stageData && class == 4, s == stageMail && rep.code == 421:
+		return mtakit.StatusTemporary
+	case s == stageData:
+		return mtakit.StatusPermanent
+	}
+	if st := rep.status(); st != 0 {
+		return st
+	}
+	return statusOf(rep.code, s)
+}
+
+// statusOf is the status for a reply that has none.
+func statusOf(code int, s stage) mtakit.Status {
+	switch s {
+	case stageMail:
+		switch code {
+		case 501:
+			return mtakit.StatusSyntax
+		case 552:
+			return mtakit.StatusTooBig
+		case 553:
+			return mtakit.StatusMailboxSyntax
+		}
+		if code >= 500 {
+			return mtakit.StatusPermanent
+		}
+	case stageRcpt:
+		switch code {
+		case 550:
+			return mtakit.StatusBadMailbox
+		case 553:
+			return mtakit.StatusMailboxSyntax
+		}
+	}
+	switch code {
+	case 450:
+		return mtakit.StatusMailbox.AsTemporary()
+	case 451:
+		return mtakit.StatusSystem.AsTemporary()
+	case 452:
+		return mtakit.StatusSystemFull
+	case 500:
+		return mtakit.StatusSyntax
+	case 501, 504:
+		return mtakit.StatusInvalidArguments
+	case 502, 503:
+		return mtakit.StatusInvalidCommand
+	case 550:
+		return mtakit.StatusMailbox
+	case 551:
+		return mtakit.StatusMoved
+	case 552:
+		return mtakit.StatusMailboxFull.AsPermanent()
+	case 553:
+		return mtakit.StatusAddress
+	}
+	if code >= 500 {
+		return mtakit.StatusPermanent
+	}
+	return mtakit.StatusTemporary
 }
 
 // lost is the result for a session that broke.
@@ -64,15 +143,18 @@ func (c *conn) lost(stage string, err error) mtakit.Result {
 func connectResult(t target, err error) mtakit.Result {
 	var re *replyError
 	if errors.As(err, &re) {
-		return replyResult(t.relay, re.reply, stageAny)
+		return replyResult(t.relay, re.reply, stageGreeting)
 	}
 	e := lostError(t.host, err)
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" || e.Status == mtakit.StatusBadConnection && !errors.As(err, new(*stageError)) {
 		e.Status = mtakit.StatusNoAnswer
 	}
-	if errors.Is(err, errHandshake) {
+	switch {
+	case errors.Is(err, errHandshake):
 		e.Status, e.Text = mtakit.StatusSecurity.AsTemporary(), "TLS handshake failed."
+	case errors.Is(err, errNoTLS):
+		e.Status, e.Text = mtakit.StatusSecurity.AsTemporary(), "TLS is required, and the server does not offer it"
 	}
 	return mtakit.Result{Relay: t.relay, Err: e}
 }

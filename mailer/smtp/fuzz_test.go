@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/mtakit/mtakit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,19 +37,15 @@ func FuzzReadReply(f *testing.F) {
 		for _, c := range []byte(rep.line) {
 			require.True(t, c >= ' ' && c != 0x7f, "%q", rep.line)
 		}
-		res := replyResult("relay", rep, stageRcpt)
-		require.Error(t, res.Err)
-		require.True(t, rep.status().Valid())
-		require.Equal(t, rep.code/100, rep.status().Class()+btoi(rep.code/100 == 3))
+		for _, st := range []stage{stageGreeting, stageMail, stageRcpt, stageData, stageDot} {
+			var e *mtakit.Error
+			require.ErrorAs(t, replyResult("relay", rep, st).Err, &e)
+			require.True(t, e.Status.Valid())
+			require.Equal(t, e.Code/100, e.Status.Class())
+			require.Equal(t, e.Temporary(), rep.code/100 != 5)
+		}
 		rep.text(true)
 	})
-}
-
-func btoi(b bool) int {
-	if b {
-		return -1
-	}
-	return 0
 }
 
 // FuzzBody: a receiver that follows RFC 5321 gets the message back, whatever it holds and however it is cut up; no bare

@@ -85,7 +85,7 @@ func (m *Mailer) targets(ctx context.Context, hops []hop) iter.Seq2[target, erro
 		for _, h := range hops {
 			plan := m.o.Planner.Plan(ctx, h.plan)
 			if err := plan.Err(); err != nil {
-				if !yield(target{host: planHost(plan)}, err) {
+				if !yield(target{host: plan.Relay()}, err) {
 					return
 				}
 				continue
@@ -99,25 +99,12 @@ func (m *Mailer) targets(ctx context.Context, hops []hop) iter.Seq2[target, erro
 	}
 }
 
-// planHost is how sendmail's relay= names a next hop that was never connected to: with a dot when DNS knows it.
-func planHost(p *mx.Plan) string {
-	switch p.Class {
-	case mx.NullMX, mx.Loop, mx.TempFail, mx.NoAddress:
-		if p.Domain != "" && !strings.HasPrefix(p.Query, "[") {
-			return p.Domain + "."
-		}
-	}
-	return p.Query
-}
-
 func newTarget(p *mx.Plan, c mx.Candidate, port uint16) target {
 	t := target{network: "tcp", peer: netip.AddrPortFrom(c.Addr, port), tlsName: c.Host.Name}
 	t.address = t.peer.String()
 	switch {
 	case strings.HasPrefix(c.Host.Name, "["):
 		t.host, t.tlsName = c.Host.Name, c.Addr.String()
-	case strings.HasPrefix(p.Query, "["):
-		t.host = "[" + c.Host.Name + "]"
 	default:
 		t.host = c.Host.Name + "."
 	}

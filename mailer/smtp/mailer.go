@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -68,6 +69,10 @@ type Options struct {
 	MaxUses int
 	MaxAge  time.Duration
 
+	// DeadTime is how long an address that could not be connected to is tried after all others. Zero means 1 min;
+	// negative keeps no such memory.
+	DeadTime time.Duration
+
 	Timeouts Timeouts
 }
 
@@ -75,6 +80,7 @@ type Options struct {
 type Mailer struct {
 	o    Options
 	pool pool
+	dead deadList
 }
 
 // New returns a Mailer. Options may be nil. Close it to end its idle sessions.
@@ -106,6 +112,8 @@ func New(o *Options) *Mailer {
 	def(&m.o.MaxIdlePerHop, 50)
 	def(&m.o.MaxUses, 500)
 	def(&m.o.MaxAge, 5*time.Minute)
+	def(&m.o.DeadTime, time.Minute)
+	m.dead.keep = m.o.DeadTime
 	t := &m.o.Timeouts
 	def(&t.Connect, 30*time.Second)
 	def(&t.Greeting, 5*time.Minute)
@@ -190,31 +198,53 @@ func (m *Mailer) Deliver(ctx context.Context, a *mtakit.Attempt) []mtakit.Result
 	return d.results
 }
 
-// connectAll tries one server after the other for the recipients that are left.
+// connectAll tries one server after the other for the recipients that are left; those that could not be reached a short
+// while ago have their turn last.
 func (d *delivery) connectAll(ctx context.Context) {
+	var dead []target
 	for t, err := range d.allTargets(ctx) {
-		if ctx.Err() != nil {
-			break
-		}
-		if _, ok := d.tried[t.address]; ok && t.address != "" {
-			continue
-		}
-		var r mtakit.Result
-		if err != nil {
-			r = mtakit.Result{Err: err, Relay: t.host}
-		} else {
-			c, err := d.m.connect(ctx, t)
-			if err == nil {
-				d.session(ctx, c)
-				if len(d.pending) == 0 {
-					return
-				}
-				continue
+		switch {
+		case ctx.Err() != nil:
+			d.giveUp(ctx)
+			return
+		case err != nil:
+			d.failed(mtakit.Result{Err: err, Relay: t.host})
+		case d.m.dead.has(t.address):
+			dead = append(dead, t)
+		default:
+			if d.try(ctx, t); len(d.pending) == 0 {
+				return
 			}
-			r = connectResult(t, err)
 		}
-		d.failed(r)
 	}
+	for _, t := range dead {
+		if d.try(ctx, t); len(d.pending) == 0 {
+			return
+		}
+	}
+	d.giveUp(ctx)
+}
+
+// try opens a session with a server that has not had its turn, and uses it.
+func (d *delivery) try(ctx context.Context, t target) {
+	if _, ok := d.tried[t.address]; ok || ctx.Err() != nil {
+		return
+	}
+	c, err := d.m.connect(ctx, t)
+	if err != nil {
+		var re *replyError
+		if ctx.Err() == nil && !errors.As(err, &re) {
+			d.m.dead.add(t.address)
+		}
+		d.failed(connectResult(t, err))
+		return
+	}
+	d.m.dead.remove(t.address)
+	d.session(ctx, c)
+}
+
+// giveUp settles those whom no server took a decision about.
+func (d *delivery) giveUp(ctx context.Context) {
 	if d.failure.Err == nil {
 		d.failure.Err = lostError("", context.Cause(ctx))
 	}

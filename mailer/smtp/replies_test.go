@@ -59,27 +59,27 @@ func TestReplies(t *testing.T) {
 		{"sender refused", steps{mailtest.OnMail: mailtest.Reply("550 5.7.1 by policy")}, outcome{"5.7.1", "Service unavailable", "550 5.7.1 by policy", false, false}},
 		{"sender syntax", steps{mailtest.OnMail: mailtest.Reply("501 5.1.7 bad sender")}, outcome{"5.1.7", "Data format error", "501 5.1.7 bad sender", false, false}},
 		{"sender deferred", steps{mailtest.OnMail: mailtest.Reply("451 4.7.1 not now")}, outcome{"4.7.1", "not now", "451 4.7.1 not now", true, false}},
-		{"421 to MAIL", steps{mailtest.OnMail: mailtest.Reply("421 4.3.2 going down")}, outcome{"4.3.2", "going down", "421 4.3.2 going down", true, false}},
+		{"421 to MAIL", steps{mailtest.OnMail: mailtest.Reply("421 4.3.2 going down")}, outcome{"4.0.0", "going down", "421 4.3.2 going down", true, false}},
 		{"421 to RCPT", steps{mailtest.OnRcpt: mailtest.Reply("421 going down")}, outcome{"4.0.0", "going down", "421 going down", true, false}},
-		{"DATA refused", steps{mailtest.OnData: mailtest.Reply("554 5.6.0 no")}, outcome{"5.6.0", "Service unavailable", "554 5.6.0 no", false, false}},
-		{"DATA deferred", steps{mailtest.OnData: mailtest.Reply("452 4.3.1 out of storage")}, outcome{"4.3.1", "out of storage", "452 4.3.1 out of storage", true, false}},
+		{"DATA refused", steps{mailtest.OnData: mailtest.Reply("554 5.6.0 no")}, outcome{"5.0.0", "Service unavailable", "554 5.6.0 no", false, false}},
+		{"DATA deferred", steps{mailtest.OnData: mailtest.Reply("452 4.3.1 out of storage")}, outcome{"4.0.0", "out of storage", "452 4.3.1 out of storage", true, false}},
 		{"DATA answered with 250", steps{mailtest.OnData: mailtest.Reply("250 what?")}, outcome{"4.5.0", "Remote protocol error", "", true, false}},
 		{"message refused", steps{mailtest.OnDot: mailtest.Reply("554 5.7.1 spam")}, outcome{"5.7.1", "Service unavailable", "554 5.7.1 spam", false, false}},
 		{"message deferred", steps{mailtest.OnDot: mailtest.Reply("451 4.7.0 no scanner")}, outcome{"4.7.0", "no scanner", "451 4.7.0 no scanner", true, false}},
 		{"421 after the dot", steps{mailtest.OnDot: mailtest.Reply("421 4.3.0 broken")}, outcome{"4.3.0", "broken", "421 4.3.0 broken", true, false}},
-		{"354 after the dot", steps{mailtest.OnDot: mailtest.Reply("354 more")}, outcome{"4.5.0", "more", "354 more", true, false}},
+		{"354 after the dot", steps{mailtest.OnDot: mailtest.Reply("354 more")}, outcome{"4.5.0", "Remote protocol error", "354 more", true, false}},
 
-		{"greeting 421", steps{mailtest.OnConnect: mailtest.Reply("421 4.3.2 busy")}, outcome{"4.3.2", "busy", "421 4.3.2 busy", true, false}},
-		{"greeting 554", steps{mailtest.OnConnect: mailtest.Reply("554 5.3.2 no mail here")}, outcome{"5.3.2", "Service unavailable", "554 5.3.2 no mail here", false, false}},
-		{"EHLO 421", steps{mailtest.OnHello: mailtest.Reply("421 4.3.2 busy")}, outcome{"4.3.2", "busy", "421 4.3.2 busy", true, false}},
+		{"greeting 421", steps{mailtest.OnConnect: mailtest.Reply("421 4.3.2 busy")}, outcome{"4.5.0", "busy", "421 4.3.2 busy", true, false}},
+		{"greeting 554", steps{mailtest.OnConnect: mailtest.Reply("554 5.3.2 no mail here")}, outcome{"5.5.0", "Service unavailable", "554 5.3.2 no mail here", false, false}},
+		{"EHLO 421", steps{mailtest.OnHello: mailtest.Reply("421 4.3.2 busy")}, outcome{"4.5.0", "busy", "421 4.3.2 busy", true, false}},
 
 		{"hung up at once", steps{mailtest.OnConnect: mailtest.Drop()}, outcome{"4.4.2", "Connection reset by " + host, "", true, false}},
 		{"hung up at EHLO", steps{mailtest.OnHello: mailtest.Drop()}, outcome{"4.4.2", "Connection reset by " + host, "", true, false}},
 		{"hung up at MAIL", steps{mailtest.OnMail: mailtest.Drop()}, outcome{"4.4.2", "Connection reset by " + host, "", true, false}},
 		{"hung up at DATA", steps{mailtest.OnData: mailtest.Drop()}, outcome{"4.4.2", "Connection reset by " + host, "", true, false}},
 		{"hung up in the middle of a reply", steps{mailtest.OnMail: {Raw: "25", Drop: true}}, outcome{"4.4.2", "Connection reset by " + host, "", true, false}},
-		{"hung up after the dot", steps{mailtest.OnDot: mailtest.Drop()}, outcome{"4.4.2", "Connection reset by " + host, "", true, true}},
-		{"half a reply after the dot", steps{mailtest.OnDot: {Raw: "250-half\r\n", Drop: true}}, outcome{"4.4.2", "Connection reset by " + host, "", true, true}},
+		{"hung up after the dot", steps{mailtest.OnDot: mailtest.Drop()}, outcome{"4.4.2", "", "", true, true}},
+		{"half a reply after the dot", steps{mailtest.OnDot: {Raw: "250-half\r\n", Drop: true}}, outcome{"4.4.2", "", "", true, true}},
 		{"garbage after the dot", steps{mailtest.OnDot: mailtest.Raw("ok\r\n")}, outcome{"4.5.0", "Remote protocol error", "", true, true}},
 		{"garbage greeting", steps{mailtest.OnConnect: mailtest.Raw("HTTP/1.1 400 Bad Request\r\n\r\n")}, outcome{"4.5.0", "Remote protocol error", "", true, false}},
 		{"binary greeting", steps{mailtest.OnConnect: mailtest.Raw("\x16\x03\x01\x00\xff\n")}, outcome{"4.5.0", "Remote protocol error", "", true, false}},
@@ -131,7 +131,7 @@ func TestPerRecipient(t *testing.T) {
 			srv := mailtest.NewUnstarted(t)
 			srv.LMTP, srv.Extensions = tt.lmtp, tt.ext
 			srv.Recipient("gone@sink.test", mailtest.OnRcpt, mailtest.Reply("550 5.1.1 gone"))
-			srv.Recipient("later@sink.test", mailtest.OnRcpt, mailtest.Reply("451 4.2.1 later"))
+			srv.Recipient("later@sink.test", mailtest.OnRcpt, mailtest.Reply("452 4.2.1 later"))
 			if tt.lmtp {
 				srv.Recipient("full@sink.test", mailtest.OnDot, mailtest.Reply("452 4.2.2 full"))
 				srv.Recipient("nope@sink.test", mailtest.OnDot, mailtest.Reply("554 5.2.1 nope"))
@@ -154,6 +154,7 @@ func TestPerRecipient(t *testing.T) {
 				to = []string{"ok@sink.test", "fine@sink.test"}
 			}
 			assert.Equal(t, want, got, srv.Dialogue())
+			assert.Equal(t, 1, strings.Count(srv.Dialogue(), "C: MAIL"), "one transaction is enough")
 			require.Len(t, srv.Messages(), 1)
 			assert.Equal(t, to, srv.Messages()[0].To())
 		})

@@ -121,15 +121,14 @@ func (r reply) text(strip bool) string {
 	return t
 }
 
-// status returns the enhanced status that the reply carries, if it is of the class of the code; otherwise the usual
-// one for the code.
+// status returns the enhanced status that the reply carries, zero when it has none or one of another class.
 func (r reply) status() mtakit.Status {
 	if len(r.line) > 4 {
-		if st, _ := splitStatus(r.line[4:]); st != 0 && st.Class() == r.code/100 {
+		if st, _ := splitStatus(r.line[4:]); st.Class() == r.code/100 {
 			return st
 		}
 	}
-	return statusOf(r.code)
+	return 0
 }
 
 // splitStatus takes an enhanced status off the front of a text (RFC 2034 section 4). It is zero when there is none.
@@ -143,39 +142,4 @@ func splitStatus(t string) (mtakit.Status, string) {
 		return 0, t
 	}
 	return st, strings.TrimLeft(rest, " ")
-}
-
-// statusOf derives an enhanced status from a bare reply code, as sendmail does.
-func statusOf(code int) mtakit.Status {
-	switch code {
-	case 450:
-		return mtakit.StatusMailbox.AsTemporary()
-	case 451:
-		return mtakit.StatusSystem.AsTemporary()
-	case 452:
-		return mtakit.StatusSystemFull
-	case 500:
-		return mtakit.StatusSyntax
-	case 501, 504:
-		return mtakit.StatusInvalidArguments
-	case 502, 503:
-		return mtakit.StatusInvalidCommand
-	case 550:
-		return mtakit.StatusBadMailbox
-	case 551:
-		return mtakit.StatusMoved
-	case 552:
-		return mtakit.StatusMailboxFull.AsPermanent()
-	case 553:
-		return mtakit.StatusMailboxSyntax
-	case 554:
-		return mtakit.StatusPermanent
-	}
-	switch code / 100 {
-	case 2:
-		return mtakit.StatusSuccess
-	case 5:
-		return mtakit.StatusPermanent
-	}
-	return mtakit.StatusTemporary
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/mailer/smtp"
 	"github.com/mtakit/mtakit/mailtest"
+	"github.com/mtakit/mtakit/mx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -285,13 +287,17 @@ func TestConnectErrors(t *testing.T) {
 	}
 }
 
+// The names, texts and statuses are sendmail 8.17.1's, asked about the same zone.
 func TestDNSErrors(t *testing.T) {
 	t.Parallel()
 	zone := mailtest.NewDNS(t, `null.test. IN MX 0 .
 bare.test. IN TXT "no address"
 loop.test. IN MX 5 me.test.
+mxgone.test. IN MX 5 x.gone.invalid.
+mxbare.test. IN MX 5 bare.test.
+mxfail.test. IN MX 5 fail.test.
 `)
-	zone.Behave("fail.test", "MX", mailtest.ServFail)
+	zone.Behave("fail.test", "", mailtest.ServFail)
 	p := planner(zone)
 	p.Self = mtakit.DomainSet{"me.test": true}
 	m := newMailer(t, smtp.Options{Planner: p})
@@ -300,13 +306,17 @@ loop.test. IN MX 5 me.test.
 		want       outcome
 	}{
 		{"null.test", "null.test.", outcome{"5.1.10", "Service unavailable", "", false, false}},
-		{"none.test", "none.test", outcome{"5.1.2", "Host unknown (Name server: none.test: host not found)", "", false, false}},
-		{"fail.test", "fail.test.", outcome{"4.4.3", "Name server: fail.test: host name lookup failure", "", true, false}},
-		{"loop.test", "loop.test.", outcome{"5.4.6", "Local configuration error", "", false, false}},
-		{"bare.test", "bare.test.", outcome{"5.4.4", "Host unknown (Name server: bare.test: no data known)", "", false, false}},
+		{"nx.test", "nx.test", outcome{"5.1.2", "Host unknown (Name server: nx.test: host not found)", "", false, false}},
+		{"fail.test", "fail.test", outcome{"4.4.3", "Name server: fail.test: host name lookup failure", "", true, false}},
+		{"loop.test", "loop.test.", outcome{"5.3.5", "Local configuration error", "", false, false}},
+		{"bare.test", "bare.test", outcome{"5.1.2", "Host unknown (Name server: bare.test: no data known)", "", false, false}},
+		{"mxgone.test", "x.gone.invalid.", outcome{"5.1.2", "Host unknown (Name server: x.gone.invalid.: host not found)", "", false, false}},
+		{"mxbare.test", "bare.test.", outcome{"5.1.2", "Host unknown (Name server: bare.test.: no data known)", "", false, false}},
+		{"mxfail.test", "fail.test.", outcome{"4.4.3", "Name server: fail.test.: host name lookup failure", "", true, false}},
+		{"[nx.test]", "[nx.test]", outcome{"5.1.2", "Host unknown (Name server: [nx.test]: host not found)", "", false, false}},
 		{"a..b", "a..b", outcome{"5.1.3", "Invalid host name", "", false, false}},
 		{"host:0", "host:0", outcome{"4.3.5", "Local configuration error", "", true, false}},
-		{"none.test:fail.test", "none.test:fail.test", outcome{"4.4.3", "Name server: none.test:fail.test: host name lookup failure", "", true, false}},
+		{"nx.test:fail.test", "nx.test:fail.test", outcome{"4.4.3", "Name server: nx.test:fail.test: host name lookup failure", "", true, false}},
 	} {
 		r := m.Deliver(t.Context(), attempt(tt.hop, text, "bob@example.test"))[0]
 		assert.Equal(t, tt.want, outcomeOf(r), tt.hop)
@@ -407,4 +417,85 @@ func TestSTARTTLS(t *testing.T) {
 			assert.Equal(t, tt.secure, srv.Messages()[0].TLS)
 		})
 	}
+}
+
+// A server that sends a reply byte by byte gains no time with it.
+func TestDrip(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var network mailtest.Network
+		l, err := network.Listen("192.0.2.2:25")
+		require.NoError(t, err)
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			for {
+				if _, err := c.Write([]byte("2")); err != nil {
+					return
+				}
+				time.Sleep(time.Minute)
+			}
+		}()
+		m := newMailer(t, smtp.Options{Dial: network.Dial})
+		start := time.Now()
+		r := m.Deliver(t.Context(), attempt("192.0.2.2:25", text, "bob@sink.test"))[0]
+		assert.Equal(t, 5*time.Minute, time.Since(start))
+		assert.Equal(t, "Connection timed out with [192.0.2.2]", outcomeOf(r).Text)
+		l.Close()
+		time.Sleep(2 * time.Minute) // until the server has noticed
+	})
+}
+
+// A dead exchanger costs its connect time-out once a minute, not once a message.
+func TestDeadHost(t *testing.T) {
+	t.Parallel()
+	zone := records{
+		"example.test MX": {Exists: true, MX: []mx.Record{{Preference: 1, Host: "dead.test"}, {Preference: 9, Host: "live.test"}}},
+		"dead.test A":     {Exists: true, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
+		"live.test A":     {Exists: true, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var network mailtest.Network
+		srv := mailtest.NewUnstarted(t)
+		srv.Network, srv.Listen = &network, "192.0.2.2:25"
+		srv.Start()
+		var dialed []string
+		m := newMailer(t, smtp.Options{Idle: -1, Planner: &mx.Planner{Resolver: zone}, Dial: func(ctx context.Context, kind, addr string) (net.Conn, error) {
+			dialed = append(dialed, addr)
+			if addr == "192.0.2.1:25" {
+				<-ctx.Done()
+				return nil, &net.OpError{Op: "dial", Net: kind, Err: ctx.Err()}
+			}
+			return network.Dial(ctx, kind, addr)
+		}})
+		send := func() time.Duration {
+			start := time.Now()
+			require.NoError(t, m.Deliver(t.Context(), attempt("example.test", text, "bob@example.test"))[0].Err)
+			return time.Since(start)
+		}
+		assert.Equal(t, 30*time.Second, send())
+		assert.Zero(t, send())
+		time.Sleep(time.Minute)
+		assert.Equal(t, 30*time.Second, send())
+		assert.Equal(t, []string{"192.0.2.1:25", "192.0.2.2:25", "192.0.2.2:25", "192.0.2.1:25", "192.0.2.2:25"}, dialed)
+		// When nobody else is left it is tried all the same.
+		srv.Close()
+		dialed = nil
+		r := m.Deliver(t.Context(), attempt("example.test", text, "bob@example.test"))[0]
+		assert.Equal(t, []string{"192.0.2.2:25", "192.0.2.1:25"}, dialed)
+		assert.Equal(t, outcome{"4.4.1", "Connection timed out with dead.test.", "", true, false}, outcomeOf(r))
+	})
+}
+
+// records is a mx.Resolver in memory.
+type records map[string]*mx.Answer
+
+func (r records) Lookup(_ context.Context, name string, t mx.Type) (*mx.Answer, error) {
+	if a := r[name+" "+t.String()]; a != nil {
+		return a, nil
+	}
+	return &mx.Answer{Exists: true, NegTTL: -1}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -17,7 +18,8 @@ type transaction struct {
 	reused bool
 
 	state []rcptState
-	stale bool // a reused session turned out to be over before anything happened: not the message's fault
+	stage stage // whose reply is being waited for
+	stale bool  // a reused session turned out to be over before anything happened: not the message's fault
 }
 
 // rcptState is where a recipient of the transaction stands.
@@ -83,8 +85,8 @@ func (t *transaction) run(ctx context.Context) {
 func (t *transaction) cutOff(err error) {
 	t.c.dead = true
 	t.c.readFor = time.Second
-	if rep, rerr := readReply(t.c.r, 0, nil); rerr == nil && rep.code/100 >= 4 {
-		t.settle(rcptAccepted, t.c.result(rep, stageData), rcptDecided)
+	if rep, rerr := t.c.readReply(0, nil); rerr == nil && rep.code/100 >= 4 {
+		t.settle(rcptAccepted, t.c.result(rep, stageDot), rcptDecided)
 		return
 	}
 	t.broken("DATA", err)
@@ -205,7 +207,7 @@ func (t *transaction) lockstep() (proceed bool, err error) {
 
 // read reads one reply to a command. A 421 means that the server is about to hang up.
 func (t *transaction) read(ok int) (reply, error) {
-	rep, err := readReply(t.c.r, ok, nil)
+	rep, err := t.c.readReply(ok, nil)
 	if err == nil && rep.code == 421 {
 		t.c.dead = true
 		err = &replyError{rep}
@@ -224,6 +226,7 @@ func (t *transaction) readRset() error {
 }
 
 func (t *transaction) readMail() error {
+	t.stage = stageMail
 	rep, err := t.read(2)
 	if err != nil {
 		// Servers that limit the messages of a session say so now. A new one gives the message its chance.
@@ -243,6 +246,7 @@ func (t *transaction) readMail() error {
 }
 
 func (t *transaction) readRcpt(k int) error {
+	t.stage = stageRcpt
 	rep, err := t.read(2)
 	if err != nil {
 		return err
@@ -254,8 +258,7 @@ func (t *transaction) readRcpt(k int) error {
 	switch {
 	case rep.code/100 == 2:
 		t.state[k] = rcptAccepted
-	case rep.code == 452 && t.count(rcptAccepted) > 0:
-		// RFC 5321 section 4.5.3.1.10: too many for one transaction
+	case rep.code == 452 && tooMany(rep.status()) && t.count(rcptAccepted) > 0:
 		t.d.results[i], t.state[k] = t.c.result(rep, stageRcpt), rcptTooMany
 	case rep.code/100 == 4:
 		t.d.results[i], t.state[k] = t.c.result(rep, stageRcpt), rcptDeferred
@@ -267,7 +270,14 @@ func (t *transaction) readRcpt(k int) error {
 	return nil
 }
 
+// tooMany reports whether a 452 with this status may mean that the transaction has too many recipients (RFC 5321
+// section 4.5.3.1.10), and not that one mailbox is full.
+func tooMany(st mtakit.Status) bool {
+	return st == 0 || st == mtakit.StatusTooManyRcpts.AsTemporary() || st == mtakit.StatusSystemFull
+}
+
 func (t *transaction) readData() (proceed bool, err error) {
+	t.stage = stageData
 	t.c.readFor = t.c.m.o.Timeouts.Data
 	rep, err := t.read(3)
 	if err != nil {
@@ -295,7 +305,7 @@ func (t *transaction) finish() {
 		return
 	}
 	if !t.c.m.o.LMTP {
-		rep, err := readReply(t.c.r, 0, nil)
+		rep, err := t.c.readReply(0, nil)
 		if err != nil {
 			t.uncertain(err)
 			return
@@ -308,7 +318,7 @@ func (t *transaction) finish() {
 		if st != rcptAccepted {
 			continue
 		}
-		rep, err := readReply(t.c.r, 0, nil)
+		rep, err := t.c.readReply(0, nil)
 		if err != nil {
 			t.uncertain(err)
 			return
@@ -321,8 +331,11 @@ func (t *transaction) finish() {
 // uncertain settles those whose message the server may have all the same (RFC 1047). They must not be sent to
 // another server now.
 func (t *transaction) uncertain(err error) {
-	r := t.c.lost("final dot", err)
-	r.Uncertain = true
+	e := lostError(t.c.host, &stageError{"final dot", err})
+	if strings.HasPrefix(e.Text, "Connection reset") {
+		e.Text = "" // sendmail says no more than "Deferred"
+	}
+	r := mtakit.Result{Relay: t.c.relay, Err: e, Uncertain: true}
 	t.c.dead = true
 	t.settle(rcptAccepted, r, rcptDecided)
 }
@@ -336,7 +349,7 @@ func (t *transaction) broken(stage string, err error) {
 	var re *replyError
 	var r mtakit.Result
 	if errors.As(err, &re) {
-		r = t.c.result(re.reply, stageAny)
+		r = t.c.result(re.reply, t.stage)
 	} else {
 		r = t.c.lost(stage, err)
 	}

@@ -45,11 +45,18 @@ func (b *Builder) Put(key, value []byte) error {
 	if len(key) >= math.MaxUint32 || len(value) >= math.MaxUint32 {
 		return fmt.Errorf("berkeley db record: %w: more than 4 GiB", table.ErrTooLarge)
 	}
+	return b.recs.Put(b.hash(key), key, value)
+}
+
+// Has reports whether a record with this key was put.
+func (b *Builder) Has(key []byte) bool { return b.recs.Has(b.hash(key), key) }
+
+func (b *Builder) hash(key []byte) uint32 {
 	h := hash(key)
 	if b.nul {
 		h *= 16777619 // the NUL is part of the key
 	}
-	return b.recs.Put(h, key, value)
+	return h
 }
 
 // Len returns the number of records that will be written.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+
+	"github.com/mtakit/mtakit/table/internal/recstore"
 )
 
 // bigKey marks the size of a pair whose key is off page: it gets a page of its own, because libdb orders long keys by
@@ -14,10 +16,16 @@ const bigKey = 1 << 31
 // hashPlan says which pair stands where.
 type hashPlan struct {
 	buckets uint32
-	order   []uint32 // heads of records, bucket by bucket
+	order   []placed // heads of records, bucket by bucket
 	start   []uint32 // where each bucket begins in order, and the end
-	size    []uint32 // bytes on the page of each record, its two index entries included; by record number
 	extra   []uint32 // number of chain pages behind the first of all buckets before this one
+}
+
+// placed is a record with what it takes on its page, its two index entries included.
+type placed struct {
+	ref  recstore.Ref
+	rec  uint32
+	size uint32
 }
 
 // writeHash writes a hash file: metadata, one page per bucket, the further pages of long chains, long items.
@@ -49,7 +57,7 @@ func (w *pageWriter) writeHash() error {
 		if plan.extra[bucket+1] > plan.extra[bucket] {
 			next = 1 + plan.buckets + plan.extra[bucket]
 		}
-		heads := w.firstPage(plan, plan.heads(bucket))
+		heads := w.firstPage(plan.heads(bucket))
 		if err := w.hashPage(&sorter, heads, 0, next); err != nil {
 			return err
 		}
@@ -59,9 +67,9 @@ func (w *pageWriter) writeHash() error {
 			continue
 		}
 		prev, rest := 1+bucket, plan.heads(bucket)
-		rest = rest[len(w.firstPage(plan, rest)):]
+		rest = rest[len(w.firstPage(rest)):]
 		for len(rest) > 0 {
-			heads := w.firstPage(plan, rest)
+			heads := w.firstPage(rest)
 			rest = rest[len(heads):]
 			next := uint32(0)
 			if len(rest) > 0 {
@@ -78,14 +86,14 @@ func (w *pageWriter) writeHash() error {
 }
 
 // heads lists the records of a bucket.
-func (p *hashPlan) heads(bucket uint32) []uint32 { return p.order[p.start[bucket]:p.start[bucket+1]] }
+func (p *hashPlan) heads(bucket uint32) []placed { return p.order[p.start[bucket]:p.start[bucket+1]] }
 
 // firstPage returns the first of heads that share a page.
-func (w *pageWriter) firstPage(p *hashPlan, heads []uint32) []uint32 {
+func (w *pageWriter) firstPage(heads []placed) []placed {
 	used := 0
-	for i, rec := range heads {
-		size := int(p.size[rec] &^ bigKey)
-		alone := p.size[rec]&bigKey != 0
+	for i, h := range heads {
+		size := int(h.size &^ bigKey)
+		alone := h.size&bigKey != 0
 		if i > 0 && (alone || used+size > w.room()) {
 			return heads[:i]
 		}
@@ -99,23 +107,24 @@ func (w *pageWriter) firstPage(p *hashPlan, heads []uint32) []uint32 {
 
 // planHash distributes the records. long is the number of pages for long items.
 func (w *pageWriter) planHash() (p *hashPlan, long uint32) {
-	p = &hashPlan{size: make([]uint32, w.recs.Slots())}
+	p = &hashPlan{}
+	sizes := make([]uint32, w.recs.Slots())
 	total, heads := int64(0), 0
-	for i := range p.size {
+	for i := range sizes {
 		if !w.recs.Head(i) {
 			continue
 		}
 		size, pages := w.pairSize(i)
-		p.size[i] = size
+		sizes[i] = size
 		long += pages
 		total += int64(size &^ bigKey)
 		heads++
 	}
-	p.buckets = w.chooseBuckets(p.size, total)
+	p.buckets = w.chooseBuckets(sizes, total)
 	// Counting sort by bucket.
 	p.start = make([]uint32, p.buckets+1)
 	mask := p.buckets - 1
-	for i, size := range p.size {
+	for i, size := range sizes {
 		if size != 0 {
 			p.start[w.recs.Hash(i)&mask+1]++
 		}
@@ -123,31 +132,35 @@ func (w *pageWriter) planHash() (p *hashPlan, long uint32) {
 	for b := range p.buckets {
 		p.start[b+1] += p.start[b]
 	}
-	p.order = make([]uint32, heads)
+	p.order = make([]placed, heads)
 	next := slices.Clone(p.start)
-	for i, size := range p.size {
+	for i, size := range sizes {
 		if size != 0 {
 			at := &next[w.recs.Hash(i)&mask]
-			p.order[*at] = uint32(i)
+			p.order[*at] = placed{w.recs.Ref(i), uint32(i), size}
 			*at++
 		}
 	}
-	p.extra = next[:p.buckets+1] // no longer needed
+	p.extra = next // no longer needed
 	p.extra[0] = 0
 	for b := range p.buckets {
 		heads := p.heads(b)
 		// Pairs that stand alone go to the end of the chain.
-		slices.SortStableFunc(heads, func(x, y uint32) int { return cmp.Compare(p.size[x]&bigKey, p.size[y]&bigKey) })
+		if slices.ContainsFunc(heads, func(h placed) bool { return h.size&bigKey != 0 }) {
+			slices.SortStableFunc(heads, func(x, y placed) int { return cmp.Compare(x.size&bigKey, y.size&bigKey) })
+		}
 		pages := uint32(0)
 		for ; len(heads) > 0; pages++ {
-			heads = heads[len(w.firstPage(p, heads)):]
+			heads = heads[len(w.firstPage(heads)):]
 		}
 		p.extra[b+1] = p.extra[b] + max(pages, 1) - 1
 	}
 	return p, long
 }
 
-// chooseBuckets finds the power of two with the fewest pages among those whose chains are short.
+// chooseBuckets finds the power of two with the fewest pages, or one with nearly as few and shorter chains. Chains have at most
+// three pages on average: then a file is at most a third larger than its records, whatever their number, where libdb's is
+// larger by 40 to 130 percent.
 func (w *pageWriter) chooseBuckets(size []uint32, total int64) uint32 {
 	least := max(2, uint32(1)<<bits.Len64(uint64(total)/uint64(w.room()))/4)
 	best, bestPages := uint32(0), uint64(0)
@@ -162,7 +175,7 @@ func (w *pageWriter) chooseBuckets(size []uint32, total int64) uint32 {
 		for _, u := range used {
 			pages += max(1, (uint64(u)+uint64(w.room())-1)/uint64(w.room()))
 		}
-		if best == 0 || pages < bestPages {
+		if best == 0 || bestPages > 3*uint64(best) || pages <= bestPages+bestPages/20 {
 			best, bestPages = n, pages
 		}
 	}
@@ -202,16 +215,16 @@ func (w *pageWriter) dupBytes(set []int) (n int) {
 }
 
 // hashPage writes a page of a bucket.
-func (w *pageWriter) hashPage(sorter *keySorter, heads []uint32, prev, next uint32) error {
+func (w *pageWriter) hashPage(sorter *keySorter, heads []placed, prev, next uint32) error {
 	w.begin(typeHash, 0, prev, next)
 	for _, k := range sorter.sort(heads) {
 		w.hashKey(k)
-		w.hashData(int(k.rec))
+		w.hashData(k)
 	}
 	return w.end()
 }
 
-func (w *pageWriter) hashKey(k sortKey) {
+func (w *pageWriter) hashKey(k *sortKey) {
 	if len(k.key) > w.ps/4 {
 		w.offPage(w.give(longItem{rec: int(k.rec), what: longKey}), len(k.key))
 		return
@@ -221,8 +234,8 @@ func (w *pageWriter) hashKey(k sortKey) {
 	copy(b[1:], k.key)
 }
 
-func (w *pageWriter) hashData(rec int) {
-	_, value := w.recs.Record(rec)
+func (w *pageWriter) hashData(k *sortKey) {
+	rec, value := int(k.rec), k.value
 	if more := w.recs.More(rec); len(more) > 0 {
 		w.hashDups(rec)
 		return
@@ -266,35 +279,37 @@ func (w *pageWriter) offPage(no uint32, length int) {
 	binary.LittleEndian.PutUint32(b[8:], uint32(length))
 }
 
-// sortKey is a key with its first eight bytes as a number.
+// sortKey is a record with the first eight bytes of its key as a number.
 type sortKey struct {
-	prefix uint64
-	key    []byte
-	rec    uint32
+	prefix     uint64
+	key, value []byte
+	rec        uint32
 }
 
 // keySorter sorts the keys of a hash page: by bytes, and of two keys of which one begins with the other, the longer
 // first. It keeps its memory.
 type keySorter struct {
-	recs interface {
-		Record(i int) (key, value []byte)
-	}
-	keys []sortKey
+	recs  *recstore.Store
+	keys  []sortKey
+	order []*sortKey
 }
 
-func (s *keySorter) sort(recs []uint32) []sortKey {
-	s.keys = s.keys[:0]
-	for _, rec := range recs {
-		key, _ := s.recs.Record(int(rec))
-		s.keys = append(s.keys, sortKey{prefix(key, 0xff), key, rec})
+func (s *keySorter) sort(heads []placed) []*sortKey {
+	s.keys, s.order = s.keys[:0], s.order[:0]
+	for _, h := range heads {
+		key, value := s.recs.At(h.ref)
+		s.keys = append(s.keys, sortKey{prefix(key, 0xff), key, value, h.rec})
 	}
-	slices.SortFunc(s.keys, func(a, b sortKey) int {
+	for i := range s.keys {
+		s.order = append(s.order, &s.keys[i])
+	}
+	slices.SortFunc(s.order, func(a, b *sortKey) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
 		return compareHashKeys(a.key, b.key)
 	})
-	return s.keys
+	return s.order
 }
 
 // prefix returns the first eight bytes of key as a number, filled up with pad.

@@ -60,8 +60,9 @@ func (r *Reader) hashItem(p *page, i, end int) (item []byte, start int, err erro
 	return p.b[start:end], start, nil
 }
 
-// lookupHash searches the pages of the key's bucket from end to end: that finds keys on unsorted pages of old
-// versions as well, and on pages whose order is confused by long keys.
+// lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page; what it does not
+// find is searched from end to end, which also finds keys on unsorted pages of old versions, and on pages whose order is
+// confused by long keys.
 func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
 	_, no := r.meta.bucketPage(hash(key))
 	prev := uint32(0)
@@ -73,38 +74,85 @@ func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		end := len(p.b)
-		for i := 0; i < p.n; i += 2 {
-			item, start, err := r.hashItem(&p, i, end)
-			if err != nil {
-				return nil, false, err
-			}
-			data, dataStart, err := r.hashItem(&p, i+1, start)
-			if err != nil {
-				return nil, false, err
-			}
-			end = dataStart
-			found := false
-			switch item[0] {
-			case itemData:
-				found = bytes.Equal(item[1:], key)
-			case itemOffPage:
-				found, err = r.equalOffPage(&p, start, item, key)
-			default:
-				err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", item[0])
-			}
-			if err != nil {
-				return nil, false, err
-			}
-			if found {
-				return r.firstHashValue(&p, dataStart, data)
-			}
+		value, ok, err := r.bisectHashPage(&p, key)
+		if !ok {
+			value, ok, err = r.searchHashPage(&p, key)
+		}
+		if ok || err != nil {
+			return value, ok, err
 		}
 		if p.next == 0 {
 			return nil, false, nil
 		}
 		prev, no = no, p.next
 	}
+}
+
+// bisectHashPage searches one page that it takes to be sorted and sound. ok is false when that led nowhere.
+func (r *Reader) bisectHashPage(p *page, key []byte) (value []byte, ok bool, err error) {
+	if p.kind != typeHash {
+		return nil, false, nil
+	}
+	low := p.at + 2*p.n
+	index := p.b[p.at:low]
+	for lo, hi := 0, p.n/2; lo < hi; {
+		mid := int(uint(lo+hi) / 2)
+		end := len(p.b)
+		if mid > 0 {
+			end = int(r.u16(index[4*mid-2:]))
+		}
+		start, dataStart := int(r.u16(index[4*mid:])), int(r.u16(index[4*mid+2:]))
+		if end > len(p.b) || start >= end || dataStart >= start || dataStart < low || p.b[start] != itemData {
+			return nil, false, nil
+		}
+		switch c := compareHashKeys(p.b[start+1:end], key); {
+		case c == 0:
+			return r.firstHashValue(p, dataStart, p.b[dataStart:start])
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return nil, false, nil
+}
+
+// searchHashPage searches one page from end to end. It looks at all offsets up to the key, so that damage in front of it shows.
+func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err error) {
+	low, end := p.at+2*p.n, len(p.b)
+	index := p.b[p.at:low]
+	for i := 0; i+4 <= len(index); i += 4 {
+		start, dataStart := int(r.u16(index[i:])), int(r.u16(index[i+2:]))
+		if start >= end || dataStart >= start || dataStart < low {
+			return nil, false, r.badOffset(p, i/2, end)
+		}
+		found := false
+		switch kind := p.b[start]; {
+		case kind == itemData:
+			found = end-start-1 == len(key) && string(p.b[start+1:end]) == string(key)
+		case kind == itemOffPage:
+			found, err = r.equalOffPage(p, start, p.b[start:end], key)
+		default:
+			err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", kind)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if found {
+			return r.firstHashValue(p, dataStart, p.b[dataStart:start])
+		}
+		end = dataStart
+	}
+	return nil, false, nil
+}
+
+// badOffset reports the first bad offset from entry i on.
+func (r *Reader) badOffset(p *page, i, end int) error {
+	_, start, err := r.hashItem(p, i, end)
+	if err == nil {
+		_, _, err = r.hashItem(p, i+1, start)
+	}
+	return err
 }
 
 // offPageRef takes an off-page item apart.

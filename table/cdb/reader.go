@@ -3,7 +3,6 @@ package cdb
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -210,59 +209,76 @@ func (r *Reader) readFault(pos int64, err error) error {
 	return err
 }
 
-// Verify reads the whole file, records and tables, checks that every record can be found, and returns their number.
+// Verify reads the whole file, records and tables, checks that every record can be found, and returns their number. It needs
+// memory for one table.
 func (r *Reader) Verify() (records int64, err error) {
-	for i := range r.tab {
-		if err := r.checkTable(i); err != nil {
-			return 0, err
-		}
-	}
-	var fault error
+	var want [tables]tableSum
 	err = r.walk(func(pos int64, key, _ []byte) bool {
 		records++
-		fault = r.findable(pos, key)
-		return fault == nil
+		h := hash(key)
+		want[h%tables].add(h, uint32(pos))
+		return true
 	})
-	if fault != nil || err != nil {
-		return records, cmp.Or(fault, err)
+	if err != nil {
+		return records, err
 	}
-	used := int64(0)
-	for i, t := range r.tab {
-		for s := range t.n {
-			b, err := r.src.Read(int64(t.pos)+8*int64(s), 8)
-			if err != nil {
-				return records, err
-			}
-			if binary.LittleEndian.Uint32(b[4:]) != 0 {
-				used++
-			}
+	for i := range r.tab {
+		got, err := r.verifyTable(i)
+		if err != nil {
+			return records, err
 		}
-		if used > records {
-			return records, r.fault(table.ErrCorrupt, int64(t.pos), "table %d: more slots in use than records (%d)", i, records)
+		if got != want[i] {
+			return records, r.fault(table.ErrCorrupt, int64(8*i), "table %d leads to other records than there are", i)
 		}
 	}
 	return records, nil
 }
 
-// findable reports a record that the tables do not lead to.
-func (r *Reader) findable(pos int64, key []byte) error {
-	h := hash(key)
-	t := r.tab[h%tables]
-	for n := uint32(0); n < t.n; n++ {
-		slot := (uint64(h>>8) + uint64(n)) % uint64(t.n)
-		b, err := r.src.Read(int64(t.pos)+8*int64(slot), 8)
-		if err != nil {
-			return err
-		}
-		p := binary.LittleEndian.Uint32(b[4:])
-		if p == 0 {
-			break
-		}
-		if int64(p) == pos && binary.LittleEndian.Uint32(b) == h {
-			return nil
-		}
+// tableSum stands for the set of slots in a table, whatever their order.
+type tableSum struct{ n, sum uint64 }
+
+func (s *tableSum) add(hash, pos uint32) {
+	x := uint64(hash)<<32 | uint64(pos)
+	x = (x ^ x>>31) * 0x9e3779b97f4a7c15
+	s.n++
+	s.sum += x ^ x>>29
+}
+
+// verifyTable checks that the search for every slot in use ends there, and sums them up.
+func (r *Reader) verifyTable(i int) (sum tableSum, err error) {
+	t := r.tab[i]
+	if t.n == 0 {
+		return sum, nil
 	}
-	return r.fault(table.ErrCorrupt, pos, "no slot leads to this record")
+	if err := r.checkTable(i); err != nil {
+		return sum, err
+	}
+	b, err := r.src.Read(int64(t.pos), 8*int(t.n))
+	if err != nil {
+		return sum, err
+	}
+	used := func(s uint32) bool { return binary.LittleEndian.Uint32(b[8*s+4:]) != 0 }
+	free := uint32(0) // some slot that is not in use, if there is one
+	for free < t.n && used(free) {
+		free++
+	}
+	// Going round from there, since is how many slots in use lie directly before the present one.
+	since := uint32(0)
+	for k := range t.n {
+		s := (free%t.n + k) % t.n
+		if !used(s) {
+			since = 0
+			continue
+		}
+		h := binary.LittleEndian.Uint32(b[8*s:])
+		home := h >> 8 % t.n
+		if distance := (s + t.n - home) % t.n; distance > since && free < t.n || h%tables != uint32(i) {
+			return sum, r.fault(table.ErrCorrupt, int64(t.pos)+8*int64(s), "no search of table %d ends at slot %d", i, s)
+		}
+		sum.add(h, binary.LittleEndian.Uint32(b[8*s+4:]))
+		since++
+	}
+	return sum, nil
 }
 
 func (r *Reader) fault(kind error, off int64, format string, args ...any) error {

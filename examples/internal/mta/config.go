@@ -1,10 +1,12 @@
 package mta
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -44,7 +46,7 @@ type Config struct {
 }
 
 // relay is one -relay flag, parsed.
-type relay struct{ domain, host string } // host as in a route: "[127.0.0.1]:2600"
+type relay struct{ domain, host string } // host as in a route: "127.0.0.1:2600"
 
 // mailboxConfig is the -mailbox flag, parsed.
 type mailboxConfig struct{ format, pattern string }
@@ -281,7 +283,8 @@ func (c *Config) completeMailbox() error {
 	return nil
 }
 
-// nextHop turns HOST[:PORT] into the host of a route. Brackets keep MX records out of it.
+// nextHop turns HOST[:PORT] into the host of a route: a host with a port as it is, one without in brackets, which keeps
+// MX records out of it.
 func nextHop(s string) (string, error) {
 	if strings.HasPrefix(s, "[") {
 		return s, nil
@@ -296,5 +299,39 @@ func nextHop(s string) (string, error) {
 	if port == "" {
 		return "[" + host + "]", nil
 	}
-	return "[" + host + "]:" + port, nil
+	return s, nil
 }
+
+// effectiveFile is where a server leaves its settings for the commands that work on the same data directory.
+const effectiveFile = "server.toml"
+
+// CommandConfig returns the settings for a command: those of a TOML file, or, when file is empty, those that the
+// server of the data directory was started with last.
+func CommandConfig(file string) (Config, error) {
+	c := Defaults()
+	if file == "" {
+		file = filepath.Join(c.Data, effectiveFile)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return c, nil
+		}
+	}
+	return c, c.readTOML(file)
+}
+
+// saveEffective writes the settings for CommandConfig.
+func (c *Config) saveEffective() error {
+	var text bytes.Buffer
+	text.WriteString("# The settings that the server was started with. Written at every start.\n")
+	if err := toml.NewEncoder(&text).Encode(c); err != nil {
+		return err
+	}
+	file := filepath.Join(c.Data, effectiveFile)
+	tmp := file + ".new"
+	if err := os.WriteFile(tmp, text.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, file)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

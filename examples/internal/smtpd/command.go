@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mtakit/mtakit"
 )
@@ -70,12 +71,31 @@ func printable(s string) string {
 	}, s)
 }
 
+// maxHello is how long the argument of HELO may be (sendmail: MAXNAME).
+const maxHello = 256
+
+// validHello reports whether a client may call itself so: the characters that sendmail lets through unless AllowBogusHELO
+// is set. The name goes into trace fields and logs, where blanks, parentheses and control characters would mean something.
+func validHello(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("[].-_#:", c) >= 0) {
+			return false
+		}
+	}
+	return len(name) <= maxHello
+}
+
 func (c *conn) hello(ctx context.Context, verb, arg string) {
-	name, _, _ := strings.Cut(arg, " ")
-	if name == "" {
+	if arg == "" {
 		c.badCommand(501, statusSequence, verb+" requires domain address")
 		return
 	}
+	if !validHello(arg) {
+		c.badCommand(501, statusSequence, "Invalid domain name")
+		return
+	}
+	name := arg
 	c.reset()
 	if c.sess != nil {
 		if err := c.sess.Hello(ctx, name, verb == "EHLO"); err != nil {
@@ -122,6 +142,9 @@ func (c *conn) mailFrom(ctx context.Context, arg string) {
 		err = &mtakit.Error{Code: 552, Status: mtakit.StatusMailboxTooBig,
 			Text: fmt.Sprintf("Message size exceeds fixed maximum message size (%d)", c.srv.opt.MaxMessageBytes)}
 	}
+	if err == nil {
+		err = checkPath(m.Path, mtakit.StatusSenderSyntax)
+	}
 	if err == nil && !m.SMTPUTF8 && !isASCII(m.Path) {
 		err = &mtakit.Error{Code: 553, Status: mtakit.StatusNonASCIIAddress, Text: "Address needs SMTPUTF8"}
 	}
@@ -135,6 +158,21 @@ func (c *conn) mailFrom(ctx context.Context, arg string) {
 	}
 	c.mail = true
 	c.reply(250, mtakit.Status(2_001_000), m.Path+"... Sender ok")
+}
+
+// checkPath refuses addresses that could not be repeated on a line of their own: in a reply, a trace field, a log. What is
+// not ASCII must at least be UTF-8.
+func checkPath(path string, status mtakit.Status) error {
+	for i := 0; i < len(path); i++ {
+		if path[i] < ' ' || path[i] == 0x7f {
+			return &mtakit.Error{Code: 501, Status: status,
+				Text: fmt.Sprintf("Syntax error in mailbox address \"%s\" (non-printable character)", printable(path))}
+		}
+	}
+	if !utf8.ValidString(path) {
+		return &mtakit.Error{Code: 501, Status: status, Text: "Syntax error in mailbox address (not UTF-8)"}
+	}
+	return nil
 }
 
 func isASCII(s string) bool {
@@ -161,6 +199,9 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		return
 	}
 	r, err := parseRcpt(rest)
+	if err == nil {
+		err = checkPath(r.Path, mtakit.StatusMailboxSyntax)
+	}
 	if err != nil {
 		c.replyError(printable(r.Path)+"... ", err)
 		return
@@ -266,6 +307,10 @@ func (c *conn) lookup(ctx context.Context, verb, arg string) {
 	}
 	if c.refused != nil {
 		c.replyError("", c.refused)
+		return
+	}
+	if err := checkPath(arg, mtakit.StatusMailboxSyntax); err != nil {
+		c.replyError("", err)
 		return
 	}
 	ask := c.sess.Verify

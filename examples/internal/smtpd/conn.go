@@ -42,16 +42,16 @@ type conn struct {
 	chunks  *Message // message being collected by BDAT
 	closing bool
 
-	mu     sync.Mutex
-	idle   bool // waiting for a command
-	woken  bool
-	ctxEnd context.Context // says whether the server is shutting down
+	mu    sync.Mutex
+	idle  bool // waiting for a command
+	woken bool
+	cut   bool // nothing more is read
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc}
 	c.br = bufio.NewReaderSize(deadlineReader{c}, maxCommandLine)
-	c.bw = bufio.NewWriterSize(nc, 1024)
+	c.bw = bufio.NewWriterSize(deadlineWriter{c}, 1024)
 	return c
 }
 
@@ -65,13 +65,40 @@ func (r deadlineReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	c.mu.Lock()
-	if c.idle && c.woken {
+	if c.cut || c.idle && c.woken {
 		c.mu.Unlock()
 		return 0, errShutdown
 	}
 	c.nc.SetReadDeadline(time.Now().Add(c.wait))
 	c.mu.Unlock()
 	return c.nc.Read(p)
+}
+
+// deadlineWriter gives every write to the peer its time limit, however the buffer in front of it was filled.
+type deadlineWriter struct{ c *conn }
+
+func (w deadlineWriter) Write(p []byte) (int, error) {
+	c := w.c
+	c.mu.Lock()
+	limit := c.srv.opt.CommandTimeout
+	if c.cut {
+		limit = lastWords
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(limit))
+	c.mu.Unlock()
+	return c.nc.Write(p)
+}
+
+// lastWords is the time that a client has to read its reply after it was cut off.
+const lastWords = time.Second
+
+// cutOff ends all reading. A message that has arrived completely is still answered.
+func (c *conn) cutOff() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.woken, c.cut = true, true
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.nc.SetWriteDeadline(time.Now().Add(lastWords))
 }
 
 // wake ends the wait for a command, if the connection is in one.
@@ -94,7 +121,6 @@ func (c *conn) flush() error {
 	if c.bw.Buffered() == 0 {
 		return nil
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(c.srv.opt.CommandTimeout))
 	return c.bw.Flush()
 }
 
@@ -145,6 +171,9 @@ func (c *conn) run(ctx, work context.Context) {
 	o := &c.srv.opt
 	c.wait = o.CommandTimeout
 	sess, err := c.srv.open(work, c.nc.RemoteAddr())
+	if sess != nil {
+		defer sess.Close()
+	}
 	if err != nil {
 		var e *mtakit.Error
 		if !errors.As(err, &e) || e.ReplyCode() == 421 {
@@ -155,9 +184,6 @@ func (c *conn) run(ctx, work context.Context) {
 		c.refused = err
 	}
 	c.sess = sess
-	if sess != nil {
-		defer sess.Close()
-	}
 	defer c.reset()
 	c.reply(220, 0, fmt.Sprintf("%s ESMTP %s; %s", o.Hostname, o.Software, time.Now().Format(time.RFC1123Z)))
 	for !c.closing {

@@ -34,6 +34,8 @@ type Options struct {
 	// CommandTimeout limits the wait for a command, DataTimeout that for the next part of a message. Zero means five
 	// minutes and three (RFC 5321 section 4.5.3.2).
 	CommandTimeout, DataTimeout time.Duration
+	// Grace limits how long a client may go on sending its message after Serve was told to end. Zero means 30 seconds.
+	Grace time.Duration
 	// Problem receives what an operator should see. Nil discards.
 	Problem func(error)
 }
@@ -49,6 +51,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.SpillBytes, 1<<20)
 	setDefault(&o.CommandTimeout, 5*time.Minute)
 	setDefault(&o.DataTimeout, 3*time.Minute)
+	setDefault(&o.Grace, 30*time.Second)
 	if o.Problem == nil {
 		o.Problem = func(error) {}
 	}
@@ -105,14 +108,10 @@ func New(open NewSession, opt Options) *Server {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() {
 		l.Close()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.conns {
-			c.wake()
-		}
+		s.each((*conn).wake)
 	})
 	defer stop()
-	defer s.wg.Wait()
+	defer s.drain(ctx)
 	for {
 		nc, err := l.Accept()
 		if ctx.Err() != nil {
@@ -135,6 +134,26 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		s.wg.Go(func() { s.ServeConn(ctx, nc) })
 	}
+}
+
+// each calls f for all connections.
+func (s *Server) each(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}
+
+// drain waits until the last connection is gone, and cuts off those that take too long after ctx has ended.
+func (s *Server) drain(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(s.opt.Grace, func() { s.each((*conn).cutOff) })
+		s.wg.Wait()
+		t.Stop()
+	})
+	defer stop()
+	s.wg.Wait()
 }
 
 // ServeConn runs the dialogue on one connection and closes it. It also serves standard input and output (sendmail

@@ -27,8 +27,6 @@ type recorder struct {
 	mails  []smtpd.Mail
 	rcpts  []smtpd.Rcpt
 	got    []string // header | body of each message
-	resets int
-	closes int
 }
 
 func (r *recorder) Hello(context.Context, string, bool) error { return nil }
@@ -69,9 +67,9 @@ func (r *recorder) Expand(context.Context, string) ([]string, error) {
 	return []string{"<ann@example.test>", "<bob@example.test>"}, nil
 }
 
-func (r *recorder) Reset() { r.resets++ }
+func (r *recorder) Reset() {}
 
-func (r *recorder) Close() { r.closes++ }
+func (r *recorder) Close() {}
 
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, opt smtpd.Options, open smtpd.NewSession) (addr string, stop func()) {
@@ -221,7 +219,6 @@ func TestMessage(t *testing.T) {
 		{"line of exactly the buffer", "A: b\r\n\r\n" + strings.Repeat("x", 4095) + "\r\nz\r\n",
 			"A: b\n|" + strings.Repeat("x", 4095) + "\nz\n"},
 	}
-	const chunk = 4096
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

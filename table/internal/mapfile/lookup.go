@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/mtakit/mtakit/table"
@@ -31,7 +33,7 @@ func OpenMap[V View](ctx context.Context, path string, o table.OpenOptions,
 	mem func(data []byte, name string) (V, error),
 	pos func(r io.ReaderAt, size int64, name string) (V, error),
 ) (*Map[V], error) {
-	f, err := Open(ctx, path, Options{Fixed: o.Fixed, LockWait: o.LockWait}, mem)
+	f, err := Open(ctx, path, o, mem)
 	if err != nil {
 		return nil, err
 	}
@@ -45,26 +47,49 @@ func (m *Map[V]) Lookup(ctx context.Context, key string) (value string, ok bool,
 	if err := ctx.Err(); err != nil {
 		return "", false, fmt.Errorf("look up in %s: %w", m.path, err)
 	}
-	var buf [264]byte // as long as any key that sendmail looks up
-	form := m.withNUL.Load()
-	err = m.Do(ctx, func(view V) error {
-		v, found, err := view.Lookup(terminated(buf[:0], key, form))
-		if !found && err == nil && m.nul == table.NULAuto {
-			v, found, err = view.Lookup(terminated(buf[:0], key, !form))
-			if found {
-				m.withNUL.Store(!form)
-			}
-		}
-		if n := len(v); n > 0 && v[n-1] == 0 && m.nul != table.NULNever {
-			v = v[:n-1]
-		}
-		value, ok = string(v), found
-		return err
-	})
+	q, _ := questions.Get().(*question)
+	if q == nil {
+		q = new(question)
+	}
+	err = m.Do(ctx, func(view V) error { return m.ask(view, q, key) })
+	value, ok = q.value, q.ok
+	q.value = ""
+	questions.Put(q)
 	if err != nil {
 		return "", false, err
 	}
 	return value, ok, nil
+}
+
+// question is the memory of a look-up.
+type question struct {
+	key   []byte
+	value string
+	ok    bool
+}
+
+var questions sync.Pool // of *question
+
+// ask looks key up in one view.
+func (m *Map[V]) ask(view V, q *question, key string) error {
+	form, both := m.withNUL.Load(), m.nul == table.NULAuto
+	if both && strings.HasSuffix(key, "\x00") {
+		form, both = true, false // without another NUL it would be the key of a shorter one
+	}
+	q.key = terminated(q.key[:0], key, form)
+	v, found, err := view.Lookup(q.key)
+	if !found && err == nil && both {
+		q.key = terminated(q.key[:0], key, !form)
+		v, found, err = view.Lookup(q.key)
+		if found {
+			m.withNUL.Store(!form)
+		}
+	}
+	if n := len(v); n > 0 && v[n-1] == 0 && m.nul != table.NULNever {
+		v = v[:n-1]
+	}
+	q.value, q.ok = string(v), found
+	return err
 }
 
 // terminated appends key to b, with a NUL when nul says so.

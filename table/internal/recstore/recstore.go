@@ -5,6 +5,7 @@ package recstore
 import (
 	"bytes"
 	"encoding/binary"
+	"runtime"
 
 	"github.com/mtakit/mtakit/table"
 )
@@ -26,7 +27,7 @@ type Store struct {
 	segs   [][]entry
 	n      int      // records, replaced ones included
 	live   int      // records that count
-	index  []uint32 // open addressing: record number + 1; nil when keys may repeat and need not be grouped
+	index  []uint64 // open addressing: hash<<32 | record number + 1; nil when keys may repeat and need not be grouped
 	shift  uint8    // 32 - log2(len(index))
 	more   map[uint32][]uint32
 }
@@ -74,7 +75,7 @@ func (s *Store) Put(hash uint32, key, value []byte) error {
 		s.at(old).chunk = gone
 		s.live--
 	}
-	s.index[slot] = uint32(s.n) + 1
+	s.index[slot] = uint64(hash)<<32 | uint64(uint32(s.n)+1)
 	s.add(hash, key, value)
 	if s.n > len(s.index)/4*3 {
 		s.resize(33 - s.shift)
@@ -82,13 +83,22 @@ func (s *Store) Put(hash uint32, key, value []byte) error {
 	return nil
 }
 
+// Has reports whether there is a record whose key, the NUL included, has the given hash. It needs the index.
+func (s *Store) Has(hash uint32, key []byte) bool {
+	if s.index == nil {
+		return false
+	}
+	_, rec := s.find(hash, key)
+	return rec >= 0
+}
+
 // find returns the slot for a key and the record that is there, -1 if none.
 func (s *Store) find(hash uint32, key []byte) (slot uint32, rec int) {
 	mask := uint32(len(s.index) - 1)
 	slot = s.slot(hash)
 	for s.index[slot] != 0 {
-		rec = int(s.index[slot] - 1)
-		if s.at(rec).hash == hash && s.sameKey(rec, key) {
+		rec = int(uint32(s.index[slot]) - 1)
+		if uint32(s.index[slot]>>32) == hash && s.sameKey(rec, key) {
 			return slot, rec
 		}
 		slot = (slot + 1) & mask
@@ -109,19 +119,19 @@ func (s *Store) sameKey(rec int, key []byte) bool {
 
 // resize makes an index of 1<<bits slots.
 func (s *Store) resize(bits uint8) {
-	s.index = make([]uint32, 1<<bits)
+	old := s.index
+	s.index = make([]uint64, 1<<bits)
 	s.shift = 32 - bits
 	mask := uint32(len(s.index) - 1)
-	for i := range s.n {
-		e := s.at(i)
-		if e.chunk == gone || e.off&follower != 0 {
+	for _, e := range old {
+		if e == 0 {
 			continue
 		}
-		slot := s.slot(e.hash)
+		slot := s.slot(uint32(e >> 32))
 		for s.index[slot] != 0 {
 			slot = (slot + 1) & mask
 		}
-		s.index[slot] = uint32(i) + 1
+		s.index[slot] = e
 	}
 }
 
@@ -187,9 +197,20 @@ func (s *Store) More(i int) []uint32 {
 func (s *Store) Hash(i int) uint32 { return s.at(i).hash }
 
 // Record returns key and value of record i, each with its NUL.
-func (s *Store) Record(i int) (key, value []byte) {
+func (s *Store) Record(i int) (key, value []byte) { return s.At(s.Ref(i)) }
+
+// Ref is where a record's bytes are: it saves looking that up each time.
+type Ref uint64
+
+// Ref returns where record i is.
+func (s *Store) Ref(i int) Ref {
 	e := s.at(i)
-	b := s.chunks[e.chunk][e.off&^follower:]
+	return Ref(e.chunk)<<32 | Ref(e.off&^follower)
+}
+
+// At returns key and value of the record at ref, each with its NUL.
+func (s *Store) At(ref Ref) (key, value []byte) {
+	b := s.chunks[ref>>32][uint32(ref):]
 	kn, n := uvarint(b)
 	vn, m := uvarint(b[n:])
 	b = b[n+m:]
@@ -205,5 +226,11 @@ func uvarint(b []byte) (v, n int) {
 	return int(u), n
 }
 
-// Seal frees what only Put needs.
-func (s *Store) Seal() { s.index = nil }
+// Seal frees what only Put needs. Of a large Store it is collected at once, because writing needs as much memory again; that takes
+// a moment only, as the records hold no pointers.
+func (s *Store) Seal() {
+	s.index = nil
+	if s.n > 1<<18 {
+		runtime.GC()
+	}
+}

@@ -1,0 +1,48 @@
+package getopt_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mtakit/mtakit/examples/internal/getopt"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args, want, operands, err string
+	}{
+		{args: "hash map", operands: "hash map"},
+		{args: "-Nd hash -x", want: "N= d=", operands: "hash -x"},
+		{args: "-t : -c 5 hash", want: "t=: c=5", operands: "hash"},
+		{args: "-Nt: hash", want: "N= t=:", operands: "hash"},
+		{args: "-N -- -d", want: "N=", operands: "-d"},
+		{args: "-", operands: "-"},
+		{args: "-Nq", want: "N=", err: "invalid option -- 'q'"},
+		{args: "-:", err: "invalid option -- ':'"},
+		{args: "-t", err: "option requires an argument -- 't'"},
+		{args: "-! x", err: "stop"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			operands, err := getopt.Parse(strings.Fields(tt.args), "Ndt:c:!", func(letter byte, arg string) error {
+				if letter == '!' {
+					return errors.New("stop")
+				}
+				got = append(got, string(letter)+"="+arg)
+				return nil
+			})
+			assert.Equal(t, tt.want, strings.Join(got, " "))
+			if tt.err != "" {
+				assert.EqualError(t, err, tt.err)
+				return
+			}
+			assert.NoError(t, err)
+			assert.Equal(t, tt.operands, strings.Join(operands, " "))
+		})
+	}
+}

@@ -1,0 +1,122 @@
+package mta
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/queue"
+)
+
+// openQueue opens the spool and prepares the runner that works on it.
+func (m *MTA) openQueue() error {
+	dir, err := queue.Open(m.cfg.QueueDir, &queue.DirOptions{Create: true, Listener: m.observe})
+	if err != nil {
+		return err
+	}
+	m.queue = dir
+	o := queue.Options{
+		Store: dir, Resolve: m.resolveQueued, Mailers: m.mailers, Report: m.reportQueued, Listener: m.observe,
+		Rescan: time.Duration(m.cfg.QueueInterval), Retry: m.retryAfter,
+		DestinationBackoff: queue.Backoff{First: min(time.Minute, time.Duration(m.cfg.QueueInterval)), Max: 30 * time.Minute},
+	}
+	o.Return.SetAll(time.Duration(m.cfg.QueueReturn))
+	o.Warn.SetAll(time.Duration(m.cfg.QueueWarn))
+	if m.cfg.QueueWarn == 0 {
+		o.Warn.SetAll(-1)
+	}
+	m.runner = queue.NewRunner(o)
+	return nil
+}
+
+// retryAfter is the wait after an attempt: the queue interval first, then longer and longer, up to four hours.
+func (m *MTA) retryAfter(u *queue.Unit) time.Duration {
+	return queue.Backoff{First: time.Duration(m.cfg.QueueInterval)}.Delay(u.ID, u.Attempts)
+}
+
+// handOver gives new queue entries to the runner for their first attempt.
+func (m *MTA) handOver(claims []queue.Claim) {
+	if len(claims) > 0 {
+		m.runner.Submit(claims...)
+	}
+}
+
+// resolveQueued says where a queued recipient goes now. What the client named is looked up again in all tables. What an
+// alias or a forward file made of it is final: expanding it again would multiply mail whose alias names itself, and
+// would refuse the programs and files that only tables may name.
+func (m *MTA) resolveQueued(ctx context.Context, u *queue.Unit, r queue.Recipient) ([]queue.Target, error) {
+	if r.Control.Origin != "" {
+		return m.finalTarget(ctx, r)
+	}
+	res, err := m.resolver.ResolveText(ctx, u.SenderAddress(), r.Addr)
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]queue.Target, len(res.Leaves))
+	for i := range res.Leaves {
+		targets[i] = targetOf(&res.Leaves[i])
+		if res.Leaves[i].Control.Origin == "" {
+			targets[i].Queue = "" // the recipient itself
+		}
+	}
+	return targets, nil
+}
+
+func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Target, error) {
+	_, route, _, err := m.resolver.Parse(ctx, r.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if route.Mailer == mtakit.MailerLocal {
+		_, ok, err := m.accounts.Account(ctx, mtakit.User{Addr: mtakit.Address{Local: route.User}}.Addr.Local)
+		if err != nil {
+			return nil, fmt.Errorf("looking up %s: %w", route.User, err)
+		}
+		if !ok {
+			return nil, &mtakit.Error{Code: 550, Status: mtakit.StatusBadMailbox, Text: "User unknown"}
+		}
+	}
+	return []queue.Target{{Addr: r.Address(), Route: route, Control: r.Control}}, nil
+}
+
+// RunQueue tries everything in the queue once, whether or not it is due, and returns when all attempts have ended.
+func (m *MTA) RunQueue(ctx context.Context) error {
+	if _, err := m.queue.Admin(ctx, queue.Filter{}, queue.Action{Kind: queue.ActionRetry}); err != nil {
+		return err
+	}
+	for u, err := range m.queue.List(ctx, queue.Filter{}) {
+		if err != nil {
+			m.problem("", err)
+			continue
+		}
+		claims, err := m.queue.Claim(ctx, queue.ClaimRequest{IDs: []queue.ID{u.ID}})
+		if err != nil {
+			m.problem(string(u.ID), err)
+			continue
+		}
+		m.handOver(claims)
+	}
+	return m.Finish(ctx)
+}
+
+// Finish runs the first attempts of what was accepted, for a process that is about to end. What cannot be delivered now
+// waits for the server.
+func (m *MTA) Finish(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- m.runner.Run(ctx) }()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if s := m.runner.Stats(); s.Running == 0 && s.Ready == 0 {
+				stop()
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mtakit/mtakit/examples/internal/progress"
+	"github.com/mtakit/mtakit/table"
+)
+
+// build reads the source and replaces the map, or adds to it.
+func (c *command) build(ctx context.Context, engine table.Engine, path string, conf config) int {
+	o := table.ReplaceOptions{Owner: conf.owner, LockWait: 10 * time.Minute}
+	into := c.grammar.Duplicates
+	var old table.Map
+	if c.add {
+		lock, err := table.LockFile(ctx, path, &o)
+		if err != nil {
+			return c.cannotOpen(err)
+		}
+		defer lock.Close()
+		o.Lock = lock
+		var dups bool
+		if old, dups, err = c.open(ctx, engine, path, table.OpenOptions{Locked: true, NUL: table.NULNever}); err != nil {
+			return c.cannotOpen(err)
+		}
+		defer old.Close()
+		if dups {
+			if into == table.KeepFirst {
+				c.seen = make(map[string]bool)
+			}
+			into = table.KeepAll
+		} else if into == table.KeepAll {
+			return c.cannotOpen(foreign(table.ErrNotDatabase)) // the file cannot become one with duplicates
+		}
+	}
+	b, err := engine.NewBuilder(table.BuildOptions{Duplicates: into})
+	if err != nil {
+		return c.cannotOpen(err)
+	}
+	opened := false
+	err = engine.InstallFrom(ctx, path, b, &o, func() error {
+		opened = true
+		return c.fill(ctx, b, old)
+	})
+	switch {
+	case err != nil && !opened:
+		return c.cannotOpen(err)
+	case err != nil:
+		fmt.Fprintf(c.stderr, "makemap: close(%s): %s\n", c.name, errText(err))
+		return exIOErr
+	}
+	return c.exit
+}
+
+// fill puts the records of the old map, if any, and of the source into b.
+func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) error {
+	if old != nil {
+		for rec, err := range old.All() {
+			if err != nil {
+				return err
+			}
+			if err := b.Put([]byte(rec.Key), []byte(rec.Value)); err != nil {
+				return err
+			}
+		}
+	}
+	p := progress.New(c.stderr, "makemap: "+c.name, progress.Size(c.stdin))
+	defer p.Done()
+	out := bufio.NewWriter(c.stdout)
+	defer out.Flush()
+	s := table.NewScanner(p.Reader(c.stdin), c.name, &c.grammar)
+	var key, value []byte
+	for n := 0; s.Scan(); n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if s.Err() != nil {
+			c.complain(s, s.Err())
+			continue
+		}
+		key, value = s.Key(), s.Value()
+		if c.verbose {
+			fmt.Fprintf(out, "key=`%s', val=`%s'\n", key, value)
+		}
+		if c.nul {
+			key, value = append(key[:len(key):len(key)], 0), append(value[:len(value):len(value)], 0)
+		}
+		err := c.checkSeen(ctx, old, key)
+		if err == nil {
+			err = b.Put(key, value)
+		}
+		switch {
+		case errors.Is(err, table.ErrDuplicate) && c.class == "cdb":
+			c.putError(s, table.ErrDuplicate) // the original has no other word for it there
+		case errors.Is(err, table.ErrDuplicate):
+			c.complain(s, table.DuplicateError(string(s.Key())))
+		case err != nil:
+			c.putError(s, err)
+		}
+		p.Record()
+	}
+	if err := s.ReadErr(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// checkSeen refuses a key that a map with duplicates has already, when new ones are not wanted.
+func (c *command) checkSeen(ctx context.Context, old table.Map, key []byte) error {
+	if c.seen == nil {
+		return nil
+	}
+	_, ok, err := old.Lookup(ctx, string(key))
+	if err != nil {
+		return err
+	}
+	if ok || c.seen[string(key)] {
+		return table.ErrDuplicate
+	}
+	c.seen[string(key)] = true
+	return nil
+}
+
+// complain reports a bad line.
+func (c *command) complain(s *table.Scanner, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: %v\n", c.name, s.Line(), err)
+	c.exit = exDataErr
+}
+
+// putError reports a record that the map does not take.
+func (c *command) putError(s *table.Scanner, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
+	c.exit = exIOErr
+}

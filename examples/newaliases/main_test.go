@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/table"
+	"github.com/mtakit/mtakit/table/bdb"
+	"github.com/mtakit/mtakit/table/cdb"
+)
+
+// program returns the path of a program. Without it the test is skipped, or fails on CI.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, name+" is not installed")
+	}
+	return path
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// unsafeDir lets both programs work below the directory for temporary files.
+const unsafeDir = "DontBlameSendmail=MapInUnsafeDirPath,GroupWritableDirPathSafe"
+
+// outcome is what a run printed and what it built.
+type outcome struct {
+	Output string
+	Exit   int
+	Map    []string
+}
+
+// ours runs this program.
+func ours(t *testing.T, class, file string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := &command{stdout: &out, stderr: &errs}
+	code := c.run([]string{"-C" + os.DevNull, "-OAliasFile=" + class + file, "-O" + unsafeDir})
+	assert.Empty(t, errs.String())
+	return outcome{Output: withoutWarnings(out.String()), Exit: code, Map: list(t, file+".db")}
+}
+
+// withoutWarnings drops remarks about the directory.
+func withoutWarnings(s string) string {
+	lines := slices.DeleteFunc(strings.SplitAfter(s, "\n"), func(l string) bool { return strings.HasPrefix(l, "WARNING: ") })
+	return strings.Join(lines, "")
+}
+
+// list lists a database in the order of its keys.
+func list(t *testing.T, path string) (lines []string) {
+	t.Helper()
+	m, err := bdb.Open(t.Context(), path, table.OpenOptions{})
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	defer m.Close()
+	for rec, err := range m.All() {
+		require.NoError(t, err)
+		lines = append(lines, fmt.Sprintf("%q %q", rec.Key, rec.Value))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// TestAgainstOriginal compiles the same files with both programs.
+func TestAgainstOriginal(t *testing.T) {
+	t.Parallel()
+	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
+	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
+		missing(t, "a private host name needs root")
+	}
+	conf, err := os.ReadFile("/etc/mail/sendmail.cf")
+	if err != nil {
+		missing(t, "sendmail is not configured")
+	}
+	cf := filepath.Join(t.TempDir(), "test.cf")
+	lines := slices.DeleteFunc(strings.SplitAfter(string(conf), "\n"), func(l string) bool { return strings.HasPrefix(l, "O AliasFile") })
+	require.NoError(t, os.WriteFile(cf, []byte(strings.Join(lines, "")), 0o644))
+	for name, text := range map[string]string{
+		"plain":      "postmaster: root\nroot: ann, bob\n",
+		"empty":      "",
+		"comments":   "# a: b\nc: d\n# e\n  swallowed\n",
+		"joined":     "list: a,\n\tb,\n c\nback\\\nslash: x\n",
+		"duplicates": "dup: one\nDUP: two\n",
+		"bad lines":  "  lead\nnocolon\nempty:\nok: fine\nb@else.example: x\n|prog: x\n/file: x\n",
+		"quoted":     "\"a b\": c\n<d>: e\nf (comment): g\nh i: j\n",
+		"values":     "a: \"|prog x, y\", /file, :include:/list  # kept \nb:   c  \r\n",
+		"no newline": "a: b",
+	} {
+		for _, class := range []string{"", "hash:", "hash:-N ", "btree:"} {
+			t.Run(name+"/"+class, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				file := filepath.Join(dir, "aliases")
+				require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+				got := ours(t, class, file)
+				require.NoError(t, os.Remove(file+".db"))
+				var out bytes.Buffer
+				cmd := exec.CommandContext(t.Context(), unshare, "--uts", "sh", "-c", "hostname mx.example.test; exec \"$@\"", "sh",
+					sendmail, "-bi", "-C"+cf, "-OAliasFile="+class+file, "-O"+unsafeDir)
+				cmd.Stdout = &out
+				_ = cmd.Run() // the exit status is compared
+				want := outcome{Output: withoutWarnings(out.String()), Exit: cmd.ProcessState.ExitCode(), Map: list(t, file+".db")}
+				assert.Equal(t, want, got)
+			})
+		}
+	}
+}
+
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "aliases")
+	require.NoError(t, os.WriteFile(file, []byte("a: b\n"), 0o644))
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX))
+	got := ours(t, "", file)
+	assert.Equal(t, outcome{Output: "Alias file " + file + " is locked (maybe being rebuilt)\n"}, got)
+}
+
+func TestCDB(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "aliases")
+	require.NoError(t, os.WriteFile(file, []byte("a: b\nc: d\na: e\n"), 0o644))
+	got := ours(t, "cdb:", file)
+	assert.Zero(t, got.Exit)
+	m, err := cdb.Open(t.Context(), file+".cdb", table.OpenOptions{})
+	require.NoError(t, err)
+	defer m.Close()
+	var keys []string
+	for rec, err := range m.All() {
+		require.NoError(t, err)
+		keys = append(keys, rec.Key+"="+rec.Value)
+	}
+	assert.Equal(t, []string{"a=b", "c=d", "a=e", "@=@"}, keys, "the mark is last")
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+		exit int
+	}{
+		{[]string{"-C" + os.DevNull, "-OAliasFile=foo:/x"}, "setalias: unknown alias class foo\n", 70},
+		{[]string{"-C/no/such/file"}, "/no/such/file: line 0: cannot open: No such file or directory\n", 72},
+		{[]string{"-!"}, "newaliases: invalid option -- '!'\n" + usage, 64},
+		{[]string{"-C" + os.DevNull, "-oA/no/such/aliases"}, "newaliases: cannot open /no/such/aliases: No such file or directory\n", 0},
+	} {
+		var out bytes.Buffer
+		c := &command{stdout: &out, stderr: &out}
+		assert.Equal(t, tt.exit, c.run(tt.args))
+		assert.Equal(t, tt.want, out.String())
+	}
+}

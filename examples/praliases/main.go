@@ -1,0 +1,119 @@
+// Praliases lists alias databases, as sendmail's praliases(8) does.
+//
+//	praliases [-C cffile] [-f aliasfile] [key ...]
+//
+// Without keys it prints all entries as key:value in the order of the file, the mark "@:@" included; with keys, which are taken as
+// they are, those entries. Other than the original it reads cdb files as well, and finds the access method by itself.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"errors"
+
+	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/examples/internal/aliascf"
+	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/table"
+	"github.com/mtakit/mtakit/table/bdb"
+	"github.com/mtakit/mtakit/table/cdb"
+)
+
+// Exit codes of sysexits.h.
+const (
+	exUsage   = 64
+	exNoInput = 66
+)
+
+func main() {
+	c := &command{stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(c.run(context.Background(), os.Args[1:]))
+}
+
+// command is one run of the program.
+type command struct {
+	stdout, stderr io.Writer
+	config, file   string
+}
+
+func (c *command) run(ctx context.Context, args []string) int {
+	c.config = aliascf.Default
+	keys, err := getopt.Parse(args, "C:f:", func(letter byte, arg string) error {
+		if letter == 'C' {
+			c.config = arg
+		} else {
+			c.file = arg
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintf(c.stderr, "praliases: %v\nusage: praliases [-C cffile] [-f aliasfile] [key ...]\n", err)
+		return exUsage
+	}
+	if c.file == "" {
+		conf, err := aliascf.Read(c.config)
+		if err != nil {
+			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, errText(err))
+			return exNoInput
+		}
+		c.file = conf.AliasFile
+	}
+	sources, err := alias.ParseSources(c.file)
+	if err != nil {
+		fmt.Fprintf(c.stderr, "praliases: %v\n", err)
+		return 0
+	}
+	for _, src := range sources {
+		if !src.Compiled() {
+			fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", src.Class)
+			continue
+		}
+		if err := c.print(ctx, src, keys); err != nil {
+			fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, errText(err))
+		}
+	}
+	return 0
+}
+
+// print prints one database.
+func (c *command) print(ctx context.Context, src alias.Source, keys []string) error {
+	engine := bdb.Hash()
+	if src.Class == "cdb" || strings.HasSuffix(src.File, ".cdb") {
+		engine = cdb.Engine()
+	}
+	m, err := engine.Open(ctx, engine.Path(src.File), table.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	out := bufio.NewWriter(c.stdout)
+	defer out.Flush()
+	if len(keys) > 0 {
+		return alias.Praliases(ctx, out, m, keys...)
+	}
+	for rec, err := range m.All() {
+		if err != nil {
+			return err
+		}
+		if err := alias.PrintEntry(out, table.Printable(rec.Key), table.Printable(rec.Value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errText words an error as strerror(3) does when it comes from the system.
+func errText(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	s := errno.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,9 @@
+package virtuser_test
+
+import (
+	"testing"
+
+	"github.com/mtakit/mtakit/internal/vectorworld"
+)
+
+func TestVectors(t *testing.T) { vectorworld.Run(t, "virtuser", nil) }
