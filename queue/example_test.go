@@ -40,7 +40,7 @@ func Example() {
 			addr := r.Address()
 			return []queue.Target{{Addr: addr, Route: mtakit.Route{Mailer: mtakit.MailerESMTP, Host: addr.Domain}}}, nil
 		},
-		Retry:    func(*queue.Unit) time.Duration { return 10 * time.Millisecond },
+		Retry: func(*queue.Unit) time.Duration { return 10 * time.Millisecond },
 		Listener: func(e mtakit.Event) {
 			if e.Kind != mtakit.EventDone {
 				fmt.Println(e.To, e.Stat)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -155,12 +156,41 @@ func (a *attempt) run(ctx context.Context) {
 	if tried == 0 || ctx.Err() != nil {
 		return
 	}
+	if r.o.HostStatus != nil {
+		a.recordHosts()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if down == tried {
 		r.destDown(a.lane, time.Now())
 	} else {
 		r.destUp(a.lane)
+	}
+}
+
+// recordHosts keeps the last result of each host that was talked to.
+func (a *attempt) recordHosts() {
+	seen := make(map[string]bool)
+	for _, o := range slices.Backward(a.out) {
+		host, _, _ := strings.Cut(o.Result.Relay, " ")
+		if host == "" || seen[host] {
+			continue
+		}
+		seen[host] = true
+		s := HostStatus{Host: host, Used: time.Now(), Status: mtakit.StatusSuccess, Reply: o.Result.Reply}
+		if e, ok := asVerdict(o.Result.Err); ok {
+			s.Status = e.EnhancedStatus()
+			var errno syscall.Errno
+			if errors.As(e.Err, &errno) {
+				s.Errno = int(errno)
+			}
+			if downStatus(o.Result.Err) {
+				s.Exit = 75
+			}
+		}
+		if err := a.r.o.HostStatus.Write(s); err != nil {
+			a.r.problem(a.u.ID, err)
+		}
 	}
 }
 
