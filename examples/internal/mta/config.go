@@ -204,9 +204,23 @@ func (c *Config) readTOML(file string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if keys := meta.Undecoded(); len(keys) > 0 {
-		return fmt.Errorf("%s: unknown key %q", file, keys[0])
+		return fmt.Errorf("%s: unknown key %q", place(file, keys[0][0]), keys[0])
 	}
 	return nil
+}
+
+// place finds the line of a key, which the library tells only of values.
+func place(file, key string) string {
+	text, _ := os.ReadFile(file) // it was just read
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimLeft(line, " \t[\"'")
+		if rest, ok := strings.CutPrefix(line, key); ok && strings.IndexByte("= \t\"'.]", (rest + "=")[0]) >= 0 {
+			return fmt.Sprintf("%s:%d", file, n)
+		}
+	}
+	return file
 }
 
 // Complete checks the settings and fills in what depends on others. The paths become absolute, so that a later

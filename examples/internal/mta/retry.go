@@ -35,9 +35,14 @@ func (m *MTA) retryAfter(u *queue.Unit) time.Duration {
 	return queue.Backoff{First: time.Duration(m.cfg.QueueInterval)}.Delay(u.ID, u.Attempts)
 }
 
-// handOver gives new queue entries to the runner for their first attempt.
-func (m *MTA) handOver(claims []queue.Claim) {
-	if len(claims) > 0 {
+// handOver gives new queue entries to the runner for their first attempt, or leaves them to a queue run.
+func (m *MTA) handOver(sub *submission, claims []queue.Claim) {
+	switch {
+	case sub.queueOnly:
+		for _, c := range claims {
+			c.Release()
+		}
+	case len(claims) > 0:
 		m.runner.Submit(claims...)
 	}
 }
@@ -80,12 +85,12 @@ func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Targe
 	return []queue.Target{{Addr: r.Address(), Route: route, Control: r.Control}}, nil
 }
 
-// RunQueue tries everything in the queue once, whether or not it is due, and returns when all attempts have ended.
-func (m *MTA) RunQueue(ctx context.Context) error {
-	if _, err := m.queue.Admin(ctx, queue.Filter{}, queue.Action{Kind: queue.ActionRetry}); err != nil {
+// RunQueue tries what f selects in the queue once, whether or not it is due, and returns when all attempts have ended.
+func (m *MTA) RunQueue(ctx context.Context, f queue.Filter) error {
+	if _, err := m.queue.Admin(ctx, f, queue.Action{Kind: queue.ActionRetry}); err != nil {
 		return err
 	}
-	for u, err := range m.queue.List(ctx, queue.Filter{}) {
+	for u, err := range m.queue.List(ctx, f) {
 		if err != nil {
 			m.problem("", err)
 			continue
@@ -95,7 +100,7 @@ func (m *MTA) RunQueue(ctx context.Context) error {
 			m.problem(string(u.ID), err)
 			continue
 		}
-		m.handOver(claims)
+		m.runner.Submit(claims...)
 	}
 	return m.Finish(ctx)
 }
