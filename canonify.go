@@ -248,7 +248,7 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 		}
 		return false, nil
 	case hasSuffixFold(name, ".UUCP"):
-		host, known, again := r.lookupName(ctx, name[:len(name)-len(".UUCP")])
+		host, known, again := r.lookupName(ctx, strings.TrimRight(name[:len(name)-len(".UUCP")], "."))
 		if !known {
 			host += ".UUCP"
 		}

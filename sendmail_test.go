@@ -302,7 +302,7 @@ func (g generator) routes() string {
 	for range 1 + g.IntN(6) {
 		fmt.Fprintf(&b, "%s\t%s\n", g.pick("corp.test", ".corp.test", "a.corp.test", ".a.corp.test", "far.example.net", ".net", ".test", ".", "lab", "shop.test"),
 			g.pick("esmtp:relay.example.net", "smtp:[192.0.2.7]", "relay:hub.example.net:2525", "esmtp:%1.x.net", "local:", "local:root", "local:n1+d",
-				"error:nohost:No such", "error:5.1.2:550 bad %1", "error:550 no", "error:4.4.1:451 later", "error:", "relay.example.net", ".corp.test",
+				"error:nohost:No such", "error:5.1.2:550 bad %1", "error:550 no", "error:4.4.1:451 later", "error:", "relay.example.net",
 				"esmtp:", "esmtp:user@h.net", "smtp:h more", "nomailer:x", "ESMTP:Up.Example.NET", "[192.0.2.9]"))
 	}
 	return b.String()

@@ -578,9 +578,7 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.wait(n, err)
 		return
 	}
-	for _, warning := range x.Warnings {
-		w.res.Warnings = append(w.res.Warnings, warning)
-	}
+	w.res.Warnings = append(w.res.Warnings, x.Warnings...)
 	if !ok {
 		n.missed(&x)
 		return

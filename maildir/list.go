@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -145,9 +146,12 @@ func (d *Dir) stamps() dirStamps {
 }
 
 // Find returns the message with this base, wherever it is and whatever its flags. It is fs.ErrNotExist when there is
-// none after a second look.
+// none; directories that change are looked at several times before that, since a scan can miss a file that is being
+// renamed.
 func (d *Dir) Find(base string) (Entry, error) {
-	for range 2 {
+	for try := range 8 {
+		began := time.Now()
+		before := d.stamps()
 		for e, err := range d.All() {
 			if err != nil {
 				return Entry{}, err
@@ -156,6 +160,10 @@ func (d *Dir) Find(base string) (Entry, error) {
 				return e, nil
 			}
 		}
+		if try > 0 && before == d.stamps() && began.Sub(before.newd) > tick && began.Sub(before.cur) > tick {
+			break
+		}
+		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
 	return Entry{}, &fs.PathError{Op: "find", Path: filepath.Join(d.path, base), Err: fs.ErrNotExist}
 }
@@ -165,17 +173,38 @@ func (d *Dir) EntryPath(e Entry) string {
 	return d.subPath(e.Sub) + string(filepath.Separator) + e.Name
 }
 
+const (
+	// maxRenames is how often a message is followed to a new name before we give up. A try fails only when others
+	// renamed the message during it, so this is far beyond what a busy mailbox does.
+	maxRenames = 10000
+	// maxSame is how often in a row it may be found under the name that just was missing. Others can rename a message
+	// to and fro; more often than this, something else is missing, such as cur.
+	maxSame = 50
+)
+
 // renamed calls f with the message, and again with its new name when it turns out to have been renamed by another
-// program meanwhile.
+// program meanwhile. Only a message that Find does not find is fs.ErrNotExist for this reason.
 func (d *Dir) renamed(e Entry, f func(Entry) error) error {
 	err := f(e)
-	for try := 0; try < 5 && errors.Is(err, fs.ErrNotExist); try++ {
+	same := 0
+	for range maxRenames {
+		if !errors.Is(err, fs.ErrNotExist) || same == maxSame {
+			return err
+		}
 		now, ferr := d.Find(e.Base())
 		if ferr != nil {
 			return ferr
 		}
+		if now == e {
+			same++
+		} else {
+			same = 0
+		}
 		e = now
 		err = f(e)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: others renamed it %d times while we tried to", filepath.Join(d.path, e.Base()), maxRenames)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -14,7 +15,8 @@ import (
 
 // Mbox appends to mbox files, one for each user. Only Path must be set.
 type Mbox struct {
-	// Path is where the mailboxes are, with %u, %d and %h as in Maildir: "/var/mail/%u". The directory must exist.
+	// Path is where the mailboxes are, with %u, %d and %h as in Maildir: "/var/mail/%u". The directory must exist, and
+	// unless it is below %h no user may be able to replace parts of the path.
 	Path string
 	// Accounts, if not nil, must know the user; %h comes from there, and a mailer running as root delivers with the
 	// account's rights, to a mailbox that the account owns.
@@ -51,8 +53,11 @@ func (m *Mbox) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipie
 	opts := m.Options
 	if own.changes() {
 		opts.Owner = &own.uid
-		if err := makeOwned(path, own); err != nil {
-			return err
+		// In a home the user makes it himself: there, a link in the path could lead us anywhere.
+		if !strings.Contains(m.Path, "%h") {
+			if err := makeOwned(path, own); err != nil {
+				return err
+			}
 		}
 	}
 	return own.do(func() error {

@@ -51,13 +51,18 @@ func TestRights(t *testing.T) {
 		require.NoError(t, os.Chown(dir+"/"+u, 61001+i, 61001+i))
 	}
 	m := &Maildir{Path: "%h/Maildir", Accounts: accounts(dir)}
-	box := &Mbox{Path: dir + "/%u/mbox", Accounts: accounts(dir)}
+	box := &Mbox{Path: "%h/mbox", Accounts: accounts(dir)}
+	spool := &Mbox{Path: t.TempDir() + "/%u", Accounts: accounts(dir), Options: mbox.AppendOptions{LockOptions: mbox.LockOptions{DotlockOptional: true}}}
+	for d := filepath.Dir(spool.Path); d != os.TempDir(); d = filepath.Dir(d) {
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
 			a := attempt(mtakit.Route{User: []string{"ann", "bob"}[i%2]})
 			assert.NoError(t, m.Deliver(t.Context(), a)[0].Err)
 			assert.NoError(t, box.Deliver(t.Context(), a)[0].Err)
+			assert.NoError(t, spool.Deliver(t.Context(), a)[0].Err)
 			_, err := os.ReadDir(dir + "/" + []string{"bob", "ann"}[i%2])
 			assert.NoError(t, err, "root's own rights")
 		})
@@ -67,7 +72,7 @@ func TestRights(t *testing.T) {
 		files, err := filepath.Glob(dir + "/" + u + "/Maildir/new/*")
 		require.NoError(t, err)
 		require.Len(t, files, 20)
-		for _, f := range append(files, dir+"/"+u+"/mbox", dir+"/"+u+"/Maildir") {
+		for _, f := range append(files, dir+"/"+u+"/mbox", dir+"/"+u+"/Maildir", filepath.Dir(spool.Path)+"/"+u) {
 			assert.Equal(t, [2]int{61001 + i, 61001 + i}, ownerOf(t, f), f)
 		}
 	}

@@ -34,6 +34,8 @@
 // # Differences from sendmail
 //
 //   - Names of mailers come out in lower case.
+//   - Values without mailer that lead in a circle end the search with a verdict, 554 5.0.0; sendmail reports the same but
+//     goes on with an address made of the remains.
 //   - The switch -T, which makes a temporary failure part of a name, does not exist: a table that cannot answer defers the
 //     recipient.
 //

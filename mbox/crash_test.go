@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -56,7 +57,9 @@ func stored(i int) string {
 
 func appendOne(fsys vfs.FS, i int, o AppendOptions) error {
 	o.fs = fsys
-	o.Timeout = time.Second
+	if o.Timeout == 0 {
+		o.Timeout = time.Second
+	}
 	env := Envelope{Sender: fmt.Sprintf("s%d@example", i), Date: day}
 	_, err := Append(context.Background(), "/box", &env, strings.NewReader(message(i)), &o)
 	return err
@@ -122,6 +125,66 @@ func TestAppendFaults(t *testing.T) {
 				require.Equal(t, before, got, "%v at %v", errno, c)
 			}
 		})
+	}
+}
+
+// Concurrent appends share a sync: when it fails, none of the group is told that its message is safe, and none is in the
+// mailbox; when a write fails, only that message is missing.
+func TestAppendGroupFaults(t *testing.T) {
+	for _, c := range []struct {
+		op     vfs.Op
+		at     int
+		failed int // of 11
+	}{{vfs.OpSync, 1, 11}, {vfs.OpWrite, 1, 1}, {vfs.OpWrite, 6, 1}, {vfs.OpTruncate, 1, 0}} {
+		mem := vfs.NewMem(nil)
+		putFile(mem, "/box", stored(0))
+		faults := vfs.NewFaults(mem, 0)
+		faults.Add(vfs.Fault{Ops: c.op, Name: "box", At: c.at, Err: syscall.ENOSPC, Short: 10})
+		var wg sync.WaitGroup
+		errs := make([]error, 12)
+		add := func(i int, r io.Reader) {
+			o := AppendOptions{fs: faults}
+			_, errs[i] = Append(context.Background(), "/box", &Envelope{Sender: fmt.Sprintf("s%d@example", i), Date: day}, r, &o)
+		}
+		waiting := func() int {
+			lines.Lock()
+			defer lines.Unlock()
+			if l := lines.m["/box"]; l != nil {
+				return len(l.waiting)
+			}
+			return -1
+		}
+		// The first one's text comes when all others stand in line.
+		wg.Go(func() {
+			add(1, io.MultiReader(readerFunc(func([]byte) (int, error) {
+				for waiting() < 10 {
+					time.Sleep(time.Millisecond)
+				}
+				return 0, io.EOF
+			}), strings.NewReader(message(1))))
+		})
+		for waiting() < 0 {
+			time.Sleep(time.Millisecond)
+		}
+		for i := 2; i < len(errs); i++ {
+			wg.Go(func() { add(i, strings.NewReader(message(i))) })
+		}
+		wg.Wait()
+		got := fileText(t, mem, "/box")
+		size, failed := len(stored(0)), 0
+		for i, err := range errs[1:] {
+			if err == nil {
+				require.Contains(t, got, stored(i+1))
+				size += len(stored(i + 1))
+			} else {
+				require.ErrorIs(t, err, syscall.ENOSPC)
+				require.NotContains(t, got, fmt.Sprintf("From s%d@", i+1))
+				failed++
+			}
+		}
+		require.Equal(t, c.failed, failed, "%v", c)
+		require.Equal(t, size, len(got), "%v: nothing else is in the mailbox", c)
+		require.Equal(t, -1, waiting())
 	}
 }
 

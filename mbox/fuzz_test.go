@@ -17,7 +17,7 @@ func addVectors(f *testing.F) {
 	require.NoError(f, err)
 	defer z.Close()
 	for _, e := range z.File {
-		if e.UncompressedSize64 > 2000 || !strings.HasSuffix(e.Name, ".mbox") {
+		if e.UncompressedSize64 > 700 || !strings.HasSuffix(e.Name, ".mbox") {
 			continue
 		}
 		r, err := e.Open()

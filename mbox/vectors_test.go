@@ -227,7 +227,7 @@ func testVector(t *testing.T, fsys fs.FS, dir string, f vectorFile) {
 			"stream": iotest.HalfReader(struct{ io.Reader }{bytes.NewReader(data)}), // cannot
 			"bytes":  iotest.OneByteReader(bytes.NewReader(data)),                   // every boundary
 		} {
-			if name == "bytes" && (len(data) > 8<<10 || testing.Short()) {
+			if name == "bytes" && (len(data) > 2<<10 || testing.Short()) {
 				continue
 			}
 			got, err := readVector(data, src, o)

@@ -3,12 +3,14 @@ package queue
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -81,10 +83,15 @@ func benchMessage(ctx context.Context, d *Dir, body []byte) []Claim {
 }
 
 // BenchmarkAccept queues 4 KB messages durably, as a server does between the final dot and its 250.
-func BenchmarkAccept(b *testing.B) {
+func BenchmarkAccept(b *testing.B) { benchAccept(b, nil) }
+
+// BenchmarkAcceptSyncFS is the same with DirOptions.SyncFS.
+func BenchmarkAcceptSyncFS(b *testing.B) { benchAccept(b, &DirOptions{SyncFS: true}) }
+
+func benchAccept(b *testing.B, o *DirOptions) {
 	for _, n := range []int{1, 10, 50} {
 		b.Run("writers="+strconv.Itoa(n), func(b *testing.B) {
-			d, err := Open(b.TempDir(), nil)
+			d, err := Open(b.TempDir(), o)
 			require.NoError(b, err)
 			ctx := context.Background()
 			body := make([]byte, 4096)
@@ -119,5 +126,83 @@ func BenchmarkAcceptComplete(b *testing.B) {
 			})
 			runtime.KeepAlive(d)
 		})
+	}
+}
+
+// fill makes n entries without syncing, in memory if the machine has a file system there.
+func fill(b testing.TB, n int) *Dir {
+	dir := b.TempDir()
+	if shm, err := os.MkdirTemp("/dev/shm", "queue"); err == nil {
+		b.Cleanup(func() { os.RemoveAll(shm) })
+		dir = shm
+	}
+	if keep := os.Getenv("QUEUE_BENCH_DIR"); keep != "" { // to let another program list the same entries
+		dir = keep
+	}
+	d, err := Open(dir, &DirOptions{SuperSafe: SuperSafeFalse, Create: true})
+	require.NoError(b, err)
+	ctx := context.Background()
+	body := []byte("a short body\n")
+	for i := range n {
+		env := &Envelope{Sender: "<ann@example.org>", Header: benchHeader, Priority: int64(30000 + i*7919%100000),
+			Units: []UnitSpec{{Rcpts: []Recipient{{Addr: "<bob@d" + strconv.Itoa(i%500) + ".example>", Flags: RcptPrimary | RcptFailure | RcptDelay}}}}}
+		w, err := d.Create(ctx, env)
+		require.NoError(b, err)
+		_, err = w.Write(body)
+		require.NoError(b, err)
+		require.NoError(b, w.Commit(ctx))
+	}
+	return d
+}
+
+func entries(b *testing.B, otherwise int) int {
+	if s := os.Getenv("QUEUE_BENCH_ENTRIES"); s != "" {
+		n, err := strconv.Atoi(s)
+		require.NoError(b, err)
+		return n
+	}
+	return otherwise
+}
+
+// BenchmarkMailq lists QUEUE_BENCH_ENTRIES entries (50,000 in the documentation) from the spool alone.
+func BenchmarkMailq(b *testing.B) {
+	n := entries(b, 2000)
+	d := fill(b, n)
+	b.ReportAllocs()
+	for b.Loop() {
+		total, err := d.Print(context.Background(), io.Discard, Listing{})
+		require.NoError(b, err)
+		require.Equal(b, n, total)
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+// BenchmarkStart is a Runner that finds a full spool: the time to its first attempt, and until it knows all entries.
+func BenchmarkStart(b *testing.B) {
+	n := entries(b, 2000)
+	d := fill(b, n)
+	for b.Loop() {
+		began := time.Now()
+		first := make(chan time.Duration, 1)
+		hold := make(chan struct{})
+		r := NewRunner(Options{Store: d, Rescan: -1, Attempt: func(context.Context, Claim) []Outcome {
+			select {
+			case first <- time.Since(began):
+			default:
+			}
+			<-hold
+			return nil
+		}})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		b.ReportMetric(float64((<-first).Microseconds())/1000, "ms-to-first")
+		for r.Stats().Units < n {
+			time.Sleep(50 * time.Millisecond)
+		}
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-to-all")
+		cancel()
+		close(hold)
+		require.NoError(b, <-done)
 	}
 }

@@ -68,7 +68,7 @@ func openBody(fsys vfs.FS, id ID, header []byte, path string) (io.ReadCloser, er
 
 // writeTemp writes the next version of the control file under its temporary name and keeps it open and locked in c.lock.
 // A due time is kept as the modification time of the file: sendmail does not look at it, and it costs no line.
-func (c *dirClaim) writeTemp(f *qf.File, due *time.Time) (err error) {
+func (c *dirClaim) writeTemp(f *qf.File, due *time.Time, sync func(vfs.File) error) (err error) {
 	path := c.sp.file('t', c.id)
 	t, err := c.openTemp(path)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c *dirClaim) writeTemp(f *qf.File, due *time.Time) (err error) {
 			return err
 		}
 	}
-	if err = c.d.sync(t); err != nil {
+	if err = sync(t); err != nil {
 		return err
 	}
 	fi, err := t.Stat()
@@ -267,7 +267,7 @@ func (c *dirClaim) replace(file *qf.File, due *time.Time) error {
 func (c *dirClaim) put(file *qf.File, due *time.Time, path string) error {
 	old, version := c.lock, c.version
 	c.lock = nil
-	if err := c.writeTemp(file, due); err != nil {
+	if err := c.writeTemp(file, due, c.d.sync); err != nil {
 		c.lock = old
 		return err
 	}
@@ -416,7 +416,7 @@ func (c *dirClaim) Fork(ctx context.Context, spec UnitSpec) (Claim, error) {
 	if f.Quarantine != "" {
 		n.letter = 'h'
 	}
-	if err = n.writeTemp(n.file, nil); err == nil {
+	if err = n.writeTemp(n.file, nil, c.d.sync); err == nil {
 		err = c.d.syncDir(n.sp.dfSync) // the link has to be there before the control file asks for it
 	}
 	if err == nil {

@@ -2,9 +2,13 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -52,8 +56,54 @@ func crashBody(token string) string {
 	return "body of " + token + "\n" + strings.Repeat("x", n) + "\nend of " + token + "\n"
 }
 
+// wholeFS is a file system with syncfs: it syncs all files that were opened for writing, and their directories.
+type wholeFS struct {
+	vfs.FS
+	dirty map[string]bool
+	dirs  map[string]bool
+}
+
+func (w *wholeFS) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	if flag&(os.O_WRONLY|os.O_RDWR) != 0 {
+		w.dirty[name], w.dirs[filepath.Dir(name)] = true, true
+	}
+	return w.FS.OpenFile(name, flag, perm)
+}
+
+func (w *wholeFS) Link(from, to string) error {
+	w.dirs[filepath.Dir(to)] = true
+	return w.FS.Link(from, to)
+}
+
+func (w *wholeFS) SyncFS() error {
+	for _, name := range slices.Sorted(maps.Keys(w.dirty)) {
+		f, err := w.FS.OpenFile(name, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // renamed or removed
+		}
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	clear(w.dirty)
+	for _, name := range slices.Sorted(maps.Keys(w.dirs)) {
+		if err := w.FS.SyncDir(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func openCrashWorld(fsys vfs.FS, path string, l *ledger) (*crashWorld, error) {
-	d, err := Open(path, &DirOptions{fs: fsys, MemoryBody: 10000})
+	o := &DirOptions{fs: fsys, MemoryBody: 10000}
+	if rest, ok := strings.CutPrefix(path, "whole:"); ok {
+		path = rest
+		o.fs, o.SyncFS = &wholeFS{fsys, map[string]bool{}, map[string]bool{}}, true
+	}
+	d, err := Open(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -340,6 +390,8 @@ var crashLayouts = map[string][]string{
 	"q":  {"q"},
 	"s":  {"s", "s/qf", "s/df", "s/xf"},
 	"m*": {"m1", "m2"},
+	// with DirOptions.SyncFS
+	"whole:q": {"q"},
 }
 
 func setup(dirs []string) func(vfs.FS) {
@@ -441,7 +493,7 @@ func TestCrash(t *testing.T) {
 				func(t *testing.T, p vfs.CrashPoint, before *ledger, fsys vfs.FS) {
 					aftermath(t, p, fsys, path, before, &n)
 				})
-			t.Logf("%-10s %-3s %5d crashes, %d lost, %4d duplicates, %4d delivered without having been acknowledged",
+			t.Logf("%-10s %-7s %5d crashes, %d lost, %4d duplicates, %4d delivered without having been acknowledged",
 				name, path, n.crashes, n.lost, n.duplicates, n.ghosts)
 			total.crashes += n.crashes
 			total.lost += n.lost

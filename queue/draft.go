@@ -206,7 +206,7 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 // commit writes body and control files. In this order everything is on disk before something that refers to it:
 // body, body's directory, control files under their temporary names, renames, directory.
 func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if err := w.d.sync(w.file); err != nil {
+	if err := w.d.syncNew(w.file); err != nil {
 		return err
 	}
 	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
@@ -235,13 +235,18 @@ func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	if err := w.settleBodies(cs); err != nil {
 		return err
 	}
+	if w.d.whole != nil {
+		if err := w.d.whole.wait(); err != nil {
+			return err
+		}
+	}
 	for _, c := range cs {
 		if err := w.d.fs.Rename(c.sp.file('t', c.id), c.path()); err != nil {
 			return err
 		}
 		c.visible = true
 	}
-	if err := w.d.syncSpools(cs, func(s *spool) *dirSync { return s.qfSync }); err != nil {
+	if err := w.d.syncSpools(cs, func(s *spool) *groupSync { return s.qfSync }); err != nil {
 		return err
 	}
 	w.file.Close()
@@ -288,7 +293,7 @@ func (w *dirDraft) newClaim(i int, hs []qf.Header) (*dirClaim, error) {
 	if c.file.Quarantine != "" {
 		c.letter = 'h'
 	}
-	if err := c.writeTemp(c.file, nil); err != nil {
+	if err := c.writeTemp(c.file, nil, w.d.syncNew); err != nil {
 		return c, err
 	}
 	c.unit = w.unit(c, spec)
@@ -341,7 +346,7 @@ func (w *dirDraft) settleBodies(cs []*dirClaim) error {
 			return err
 		}
 	}
-	return w.d.syncSpools(cs, func(s *spool) *dirSync {
+	return w.d.syncSpools(cs, func(s *spool) *groupSync {
 		if s.dfSync == s.qfSync {
 			return nil
 		}
@@ -350,8 +355,8 @@ func (w *dirDraft) settleBodies(cs []*dirClaim) error {
 }
 
 // syncSpools syncs one directory of each spool that the claims are in.
-func (d *Dir) syncSpools(cs []*dirClaim, dir func(*spool) *dirSync) error {
-	var last *dirSync
+func (d *Dir) syncSpools(cs []*dirClaim, dir func(*spool) *groupSync) error {
+	var last *groupSync
 	for _, c := range cs {
 		s := dir(c.sp)
 		if s == nil || s == last {

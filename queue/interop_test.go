@@ -124,6 +124,13 @@ func newSink(t *testing.T) *sink {
 	return s
 }
 
+// taken returns the transactions so far.
+func (s *sink) taken() []received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
 func (s *sink) port() int { return s.l.Addr().(*net.TCPAddr).Port }
 
 func (s *sink) serve(c net.Conn) {
@@ -222,22 +229,22 @@ func TestSendmailDeliversOurs(t *testing.T) {
 
 	s.run("", "-qf")
 	assert.Contains(t, list(t, d, false), "Total requests: 0")
-	require.Len(t, s.sink.got, 2)
-	for _, got := range s.sink.got {
+	require.Len(t, s.sink.taken(), 2)
+	for _, got := range s.sink.taken() {
 		assert.Contains(t, got.mail, "MAIL From:<ann+x@example.org>")
 		assert.Contains(t, got.mail, "BODY=8BITMIME ENVID=QQ+20314+2B159 RET=HDRS")
 		_, text, _ := strings.Cut(got.text, "\nFrom:") // sendmail adds nothing, but may put a blank line end
 		assert.Equal(t, header[strings.Index(header, "\nFrom:")+6:]+"\n"+body, text)
 	}
 	var rcpts []string
-	for _, got := range s.sink.got {
+	for _, got := range s.sink.taken() {
 		rcpts = append(rcpts, got.rcpts...)
 	}
 	slices.Sort(rcpts)
 	assert.Equal(t, []string{`RCPT To:<"odd name"@example.net>`, "RCPT To:<bob@example.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob+2Bx@example.net",
 		"RCPT To:<eve@example.com> NOTIFY=NEVER"}, rcpts)
 	s.run("", "-qQ", "-qf") // delivers quarantined entries
-	assert.Len(t, s.sink.got, 3)
+	assert.Len(t, s.sink.taken(), 3)
 	left, err := os.ReadDir(s.dir)
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -366,7 +373,7 @@ func TestOneSpoolTwoPrograms(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(list(t, d, false), "Total requests: 0") }, 60*time.Second, 50*time.Millisecond)
 	stop()
 	seen := make(map[string]int)
-	for _, got := range slices.Concat(m.got, s.sink.got) {
+	for _, got := range slices.Concat(m.got, s.sink.taken()) {
 		_, rest, _ := strings.Cut(got.text, "X-Number: ")
 		number, _, _ := strings.Cut(rest, "\n")
 		seen[number]++
@@ -376,5 +383,5 @@ func TestOneSpoolTwoPrograms(t *testing.T) {
 	for number, times := range seen {
 		assert.Equal(t, 1, times, "message %s", number)
 	}
-	t.Logf("sendmail delivered %d, we delivered %d", len(s.sink.got), len(m.got))
+	t.Logf("sendmail delivered %d, we delivered %d", len(s.sink.taken()), len(m.got))
 }

@@ -29,6 +29,9 @@ type Options struct {
 	// Listener receives EventDeliver, EventDefer, EventBounce, EventDone, EventQuarantine and EventProblem. Nil discards.
 	Listener mtakit.Listener
 
+	// HostStatus, if not nil, is where the last result of each host is recorded, for sendmail and its hoststat.
+	HostStatus *HostStatusDir
+
 	// Concurrency is the number of units attempted at once. Zero means 100.
 	Concurrency int
 	// PerDestination is how many of them may go to one destination. It begins at InitialPerDestination, grows with each

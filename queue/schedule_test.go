@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -266,7 +265,8 @@ func TestOthersChanges(t *testing.T) {
 		assert.Len(t, w.tries, 2, "held")
 		_, err = other.Admin(t.Context(), Filter{States: []State{Held}}, Action{Kind: ActionRelease})
 		require.NoError(t, err)
-		time.Sleep(12 * time.Hour)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		assert.Len(t, w.tries, 3, "released")
 		stop()
 	})
@@ -353,8 +353,6 @@ type simulated struct {
 	Store
 	units int
 	dest  func(i int) string
-	mu    sync.Mutex
-	left  map[ID]bool
 	retry time.Duration
 }
 

@@ -1,16 +1,12 @@
 package queue
 
-import (
-	"sync"
+import "sync"
 
-	"github.com/mtakit/mtakit/internal/vfs"
-)
-
-// dirSync is the group commit of one directory: any number of writers that need its entries on disk share one
-// fsync. A writer that arrives while one is running waits for the next, since the running one may have missed it.
-type dirSync struct {
-	fs   vfs.FS
-	path string
+// groupSync is a group commit, of one directory or of the whole file system: any number of writers that need it on disk
+// share one sync. A writer that arrives while one is running waits for the next, since the running one may have missed it.
+type groupSync struct {
+	sync   func() error
+	remove func(path string) error
 
 	mu      sync.Mutex
 	next    *syncBatch
@@ -26,8 +22,8 @@ type syncBatch struct {
 	err  error
 }
 
-// wait returns when everything done to the directory before the call is durable. No lock is held during the fsync.
-func (s *dirSync) wait() error {
+// wait returns when everything done before the call is durable. No lock is held during the fsync.
+func (s *groupSync) wait() error {
 	s.mu.Lock()
 	if s.next == nil {
 		s.next = &syncBatch{lead: make(chan struct{}, 1), done: make(chan struct{})}
@@ -48,12 +44,12 @@ func (s *dirSync) wait() error {
 	s.doomed = nil
 	s.mu.Unlock()
 
-	b.err = s.fs.SyncDir(s.path)
+	b.err = s.sync()
 	close(b.done)
 
 	if b.err == nil {
 		for _, path := range doomed {
-			s.fs.Remove(path) // what stays is removed by Recover some day
+			s.remove(path) // what stays is removed by Recover some day
 		}
 	}
 	s.mu.Lock()
@@ -70,14 +66,14 @@ func (s *dirSync) wait() error {
 }
 
 // removeLater removes a data file after the next sync of the directory.
-func (s *dirSync) removeLater(path string) {
+func (s *groupSync) removeLater(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.doomed = append(s.doomed, path)
 }
 
 // flush syncs the directory if something waits for that.
-func (s *dirSync) flush() error {
+func (s *groupSync) flush() error {
 	s.mu.Lock()
 	idle := len(s.doomed) == 0
 	s.mu.Unlock()

@@ -126,11 +126,14 @@ func TestReplaceWaitsForLocks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "old", string(b))
 
-	go func() {
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		time.Sleep(20 * time.Millisecond)
 		_ = syscall.Flock(int(other.Fd()), syscall.LOCK_UN)
-	}()
-	require.NoError(t, table.Replace(t.Context(), path, nil, writeString("new")))
+	})
+	err = table.Replace(t.Context(), path, nil, writeString("new"))
+	wg.Wait()
+	require.NoError(t, err)
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing is left aside")

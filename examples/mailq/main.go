@@ -220,6 +220,10 @@ func (c *command) change(ctx context.Context, verb string, args []string) int {
 	for _, id := range rest {
 		c.filter.IDs = append(c.filter.IDs, queue.ID(id))
 	}
+	if (verb == "delete" || verb == "bounce") && c.unfiltered() {
+		fmt.Fprintf(c.err, "mailq %s: which messages? name them by filters, or all with -state all\n", verb)
+		return exUsage
+	}
 	d, code := c.open()
 	if code != 0 {
 		return code
@@ -269,6 +273,13 @@ func (c *command) change(ctx context.Context, verb string, args []string) int {
 		return exTemp
 	}
 	return 0
+}
+
+// unfiltered reports whether nothing was said about which messages are meant.
+func (c *command) unfiltered() bool {
+	f := c.filter
+	return len(f.IDs)+len(f.States)+len(f.Sender)+len(f.Rcpt)+len(f.Domain)+len(f.Reason) == 0 && f.OlderThan == 0 && f.NewerThan == 0 &&
+		f.MinSize == 0 && f.MaxSize == 0 && f.MinAttempts == 0
 }
 
 func (c *command) bounce(d *queue.Dir) queue.Action {

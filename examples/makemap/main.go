@@ -114,7 +114,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	}
 	engine, err := registry().Engine(c.class)
 	if err != nil {
-		return c.cannotOpen(errors.New("Unknown database type"))
+		return c.cannotOpen(sendmailError("Unknown database type"))
 	}
 	path := engine.Path(c.name)
 	c.warnDirs(path)
@@ -194,6 +194,11 @@ func (c *command) cannotOpen(err error) int {
 	return exCantCreat
 }
 
+// sendmailError is an error in the words of sendmail.
+type sendmailError string
+
+func (e sendmailError) Error() string { return string(e) }
+
 // errText words an error as strerror(3) does when it comes from the system.
 func errText(err error) string {
 	var errno syscall.Errno
@@ -244,11 +249,11 @@ func (c *command) checkFile(path string) error {
 	case c.noChecks && fi.Mode()&fs.ModeSymlink != 0:
 		return nil
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return errors.New("Symbolic links not allowed")
+		return sendmailError("Symbolic links not allowed")
 	case !fi.Mode().IsRegular():
-		return errors.New("Regular files only")
+		return sendmailError("Regular files only")
 	case !c.noChecks && st != nil && st.Nlink > 1:
-		return errors.New("Hard links not allowed")
+		return sendmailError("Hard links not allowed")
 	}
 	return nil
 }

@@ -55,9 +55,6 @@ type settings struct {
 	forwardPath        string
 	noForward          bool
 	dontBlame          []string
-	accessFeatures     bool
-	unknownDontBlame   string
-	unknownAliasClass  string
 	unknownOptionNames []string
 }
 

@@ -184,6 +184,7 @@ func (m *MTA) openResolver() error {
 		Accounts:     m.accounts,
 		Router:       router{m.cfg.relays, mailertable.New(m.tables.Table(mailerTable))},
 		SmartHost:    smartHost(m.cfg.SmartHost),
+		Mailers:      []string{mtakit.MailerDiscard, "lmtp"}, // beside sendmail's own: tables may name them
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package recstore
 import (
 	"bytes"
 	"encoding/binary"
+	"runtime"
 
 	"github.com/mtakit/mtakit/table"
 )
@@ -225,5 +226,11 @@ func uvarint(b []byte) (v, n int) {
 	return int(u), n
 }
 
-// Seal frees what only Put needs.
-func (s *Store) Seal() { s.index = nil }
+// Seal frees what only Put needs. Of a large Store it is collected at once, because writing needs as much memory again; that takes
+// a moment only, as the records hold no pointers.
+func (s *Store) Seal() {
+	s.index = nil
+	if s.n > 1<<18 {
+		runtime.GC()
+	}
+}

@@ -1,0 +1,158 @@
+package mtakit_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/alias"
+)
+
+// office has users ann and bob and the given aliases.
+func office(t *testing.T, aliases string) *mtakit.Resolver {
+	t.Helper()
+	file, err := alias.Parse(strings.NewReader(aliases), "aliases")
+	require.NoError(t, err)
+	return &mtakit.Resolver{
+		Hostname:     "mx.test",
+		LocalDomains: mtakit.DomainSet{"office.test": true},
+		Aliases:      alias.New(file, alias.Options{PreserveDetail: true}),
+		Accounts: mtakit.AccountsFunc(func(_ context.Context, name string) (mtakit.Account, bool, error) {
+			return mtakit.Account{Name: name, UID: 1000}, name == "ann" || name == "bob", nil
+		}),
+	}
+}
+
+// outcome lists the leaves: user or error.
+func outcome(res *mtakit.Resolution) []string {
+	var list []string
+	for _, l := range res.Leaves {
+		s := l.Text + ": " + l.Route.Mailer + " " + l.Route.User
+		if l.Err != nil {
+			s = l.Text + ": " + l.Err.Error()
+		}
+		if l.Lost {
+			s += " (lost)"
+		}
+		list = append(list, s)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestResolve(t *testing.T) {
+	for _, tt := range []struct {
+		name, aliases, rcpt string
+		want                []string
+	}{
+		{"a user", "", "ann@office.test", []string{"ann@office.test: local ann"}},
+		{"nobody", "", "eve", []string{"eve: 550 5.1.1 User unknown"}},
+		{"one bad member does not hurt the others", "list: ann, eve, bob@far.test", "list",
+			[]string{"ann: local ann", "bob@far.test: esmtp bob@far.test", "eve: 550 5.1.1 User unknown"}},
+		{"a user's alias that names the user ends in the mailbox", "ann: ann, bob", "ann", []string{"ann: local ann", "bob: local bob"}},
+		{"a circle stops at the first mailbox", "list: ann\nann: list", "list", []string{"ann: local ann"}},
+		{"a circle without mailbox fails", "a: b\nb: a", "a", []string{"a: 554 5.4.6 aliasing/forwarding loop broken"}},
+		{"a circle beside a living member fails, too, where sendmail is silent", "a: b, ann\nb: a", "a",
+			[]string{"ann: local ann", "b: 554 5.4.6 aliasing/forwarding loop broken (lost)"}},
+		{"an alias without members fails beside living ones, too", "a: ann, b\nb: (nobody)", "a",
+			[]string{"ann: local ann", "b: 554 5.4.6 aliasing/forwarding loop broken (lost)"}},
+		{"a duplicate is no circle", "a: ann, b\nb: ann", "a", []string{"ann: local ann"}},
+		{"programs and files only from lists", "", "|/bin/x", []string{"|/bin/x: 550 5.7.1 Cannot mail directly to programs"}},
+		{"detail", "", "ann+lists", []string{"ann+lists: local ann"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res, err := office(t, tt.aliases).ResolveText(context.Background(), mtakit.Address{}, tt.rcpt)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, outcome(res))
+		})
+	}
+}
+
+// A table that cannot tell defers its branch, and no other one.
+func TestResolveDefersOneBranch(t *testing.T) {
+	down := errors.New("directory is down")
+	r := office(t, "list: ann, bob, eve")
+	r.Accounts = mtakit.AccountsFunc(func(_ context.Context, name string) (mtakit.Account, bool, error) {
+		if name == "bob" {
+			return mtakit.Account{}, false, down
+		}
+		return mtakit.Account{Name: name}, name == "ann", nil
+	})
+	res, err := r.Resolve(context.Background(), mtakit.Address{}, mtakit.Address{Local: "list"})
+	require.NoError(t, err)
+	require.Len(t, res.Leaves, 3)
+	for _, l := range res.Leaves {
+		switch l.Text {
+		case "ann":
+			assert.NoError(t, l.Err)
+		case "bob":
+			assert.True(t, mtakit.Temporary(l.Err))
+			assert.ErrorIs(t, l.Err, down)
+		case "eve":
+			assert.False(t, mtakit.Temporary(l.Err))
+		}
+	}
+	assert.NoError(t, res.Err(), "there is hope")
+}
+
+// Verify does not open aliases: that is what RCPT shows when mail is queued.
+func TestVerify(t *testing.T) {
+	r := office(t, "list: eve")
+	ctx := context.Background()
+	res, err := r.Verify(ctx, mtakit.Address{}, mtakit.Address{Local: "list", Domain: "office.test"})
+	require.NoError(t, err)
+	assert.NoError(t, res.Err())
+	assert.True(t, res.Leaves[0].Verified)
+	res, err = r.Verify(ctx, mtakit.Address{}, mtakit.Address{Local: "eve", Domain: "office.test"})
+	require.NoError(t, err)
+	assert.EqualError(t, res.Err(), "550 5.1.1 User unknown")
+}
+
+func TestGroups(t *testing.T) {
+	r := office(t, "list: ann, x@far.test\nowner-list: boss@office.test")
+	res, err := r.ResolveText(context.Background(), mtakit.Address{Local: "s", Domain: "far.test"}, "list", "bob")
+	require.NoError(t, err)
+	groups := res.Groups()
+	require.Len(t, groups, 2)
+	assert.Equal(t, "", groups[0].Owner)
+	assert.Len(t, groups[0].Leaves, 1)
+	assert.Equal(t, "boss@office.test", groups[1].Owner)
+	assert.Len(t, groups[1].Leaves, 2)
+}
+
+func TestResolveCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := office(t, "").Resolve(ctx, mtakit.Address{}, mtakit.Address{Local: "ann"})
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// Every leaf says how it was found; the JSON form carries the same.
+func TestSteps(t *testing.T) {
+	res, err := office(t, "# staff\nlist: ann,\n\teve\n").Resolve(mtakit.WithTracing(context.Background()), mtakit.Address{}, mtakit.Address{Local: "list"})
+	require.NoError(t, err)
+	for _, l := range res.Leaves {
+		steps := l.Steps()
+		assert.Equal(t, "list", steps[0].Key)
+		assert.Equal(t, 2, steps[0].Pos.Line)
+		assert.Equal(t, l.Text, steps[len(steps)-1].Input)
+	}
+	text, err := json.Marshal(res)
+	require.NoError(t, err)
+	var back struct {
+		Leaves []struct {
+			Text, Error string
+			Steps       []mtakit.Step
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Len(t, back.Leaves, 2)
+	assert.Equal(t, res.Leaves[0].Steps(), back.Leaves[0].Steps)
+}
