@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/mtakit/mtakit/examples/internal/datadir"
 )
 
 // Config is everything that can be set, by flag or under the same name in a TOML file.
@@ -111,19 +113,11 @@ func (l *list) Set(s string) error {
 	return nil
 }
 
-// DefaultData is the data directory when no flag names one: $MTAKIT_DATA, or mtakit-data in the current directory.
-func DefaultData() string {
-	if d := os.Getenv("MTAKIT_DATA"); d != "" {
-		return d
-	}
-	return "mtakit-data"
-}
-
 // Defaults returns the configuration of a server that was told nothing.
 func Defaults() Config {
 	return Config{
 		Listen:          "127.0.0.1:2525",
-		Data:            DefaultData(),
+		Data:            datadir.Default(),
 		MaxConns:        500,
 		MaxMessageBytes: 50 << 20,
 		QueueInterval:   duration(time.Minute),
@@ -139,7 +133,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Data, "data", c.Data, "keep everything below `DIR`; it is created when it is missing")
 	fs.StringVar(&c.Etc, "etc", c.Etc, "read aliases, virtusertable, mailertable, access, local-host-names and relay-domains from `DIR` (default DATA/etc, created with samples)")
 	fs.Var(&list{to: &c.Domains}, "domain", "`DOMAIN` to accept mail for, beside those in local-host-names; may be repeated (default example.test when the data directory is new)")
-	fs.StringVar(&c.Aliases, "aliases", c.Aliases, "alias `FILE` (default ETC/aliases)")
+	fs.StringVar(&c.Aliases, "aliases", c.Aliases, "alias `FILE`, or CLASS:FILE for a map that newaliases built: hash, btree or cdb (default ETC/aliases)")
 	fs.StringVar(&c.Users, "users", c.Users, "`FILE` of passwd(5) lines that names the local users, or \"system\" for this machine's own (default ETC/passwd)")
 	fs.StringVar(&c.Mailbox, "mailbox", c.Mailbox, "where mail is kept: `FORMAT:PATTERN`, maildir:DIR/%u/Maildir or mbox:DIR/%u, %u being the user (default maildir:DATA/home/%u/Maildir)")
 	fs.Var(&list{to: &c.Relays}, "relay", "hand mail for a domain to a host: `DOMAIN=HOST:PORT`; may be repeated")
@@ -243,6 +237,19 @@ func (c *Config) Complete() error {
 	def(&c.Users, filepath.Join(c.Etc, "passwd"))
 	def(&c.Log, filepath.Join(c.Data, "maillog"))
 	def(&c.QueueDir, filepath.Join(c.Data, "queue"))
+	if err := absolute(&c.Etc, &c.Users, &c.Log, &c.QueueDir); err != nil {
+		return err
+	}
+	class, file, ok := strings.Cut(c.Aliases, ":")
+	if !ok {
+		class, file = "", c.Aliases
+	}
+	if err := absolute(&file); err != nil {
+		return err
+	}
+	if c.Aliases = file; ok {
+		c.Aliases = class + ":" + file
+	}
 	if c.Mailbox == "" {
 		c.Mailbox = "maildir:" + filepath.Join(c.Data, "home/%u/Maildir")
 	}
@@ -274,6 +281,21 @@ func (c *Config) Complete() error {
 	}
 	if c.MaxConns <= 0 || c.MaxMessageBytes <= 0 {
 		return errors.New("-max-conns and -max-message-bytes must be greater than zero")
+	}
+	return nil
+}
+
+// absolute makes paths absolute, but leaves the words that stand for something else.
+func absolute(paths ...*string) error {
+	for _, p := range paths {
+		if *p == "-" || *p == "system" {
+			continue
+		}
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = abs
 	}
 	return nil
 }
