@@ -93,6 +93,8 @@ func targetsOf(sub *submission) []*target {
 				if t.Control.Alias {
 					t.rcpt.Flags |= queue.RcptAlias
 				}
+			} else if namesItself(r.res) {
+				t.rcpt.Control = itself(r.text)
 			}
 			if l.Err != nil {
 				t.result.Err = l.Err

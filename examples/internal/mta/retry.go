@@ -3,6 +3,7 @@ package mta
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -61,12 +62,22 @@ func (m *MTA) resolveQueued(ctx context.Context, u *queue.Unit, r queue.Recipien
 	targets := make([]queue.Target, len(res.Leaves))
 	for i := range res.Leaves {
 		targets[i] = targetOf(&res.Leaves[i])
-		if res.Leaves[i].Control.Origin == "" {
-			targets[i].Queue = "" // the recipient itself
+		if res.Leaves[i].Control.Origin == "" { // the recipient itself
+			targets[i].Queue = ""
+			if namesItself(res) {
+				targets[i].Queue, targets[i].Control = r.Addr, itself(r.Addr)
+			}
 		}
 	}
 	return targets, nil
 }
+
+// namesItself reports whether a recipient's own alias or forward file has it among others.
+func namesItself(res *mtakit.Resolution) bool { return len(res.Leaves) > 1 }
+
+// itself marks a recipient as a member of its own alias, so that the other members get no second copy when it has to wait
+// and is tried again.
+func itself(addr string) mtakit.Control { return mtakit.Control{Origin: inside(addr), Alias: true} }
 
 func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Target, error) {
 	_, route, _, err := m.resolver.Parse(ctx, r.Addr)
@@ -74,7 +85,7 @@ func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Targe
 		return nil, err
 	}
 	if route.Mailer == mtakit.MailerLocal {
-		_, ok, err := m.accounts.Account(ctx, mtakit.User{Addr: mtakit.Address{Local: route.User}}.Addr.Local)
+		_, ok, err := m.accounts.Account(ctx, unquoted(route.User))
 		if err != nil {
 			return nil, fmt.Errorf("looking up %s: %w", route.User, err)
 		}
@@ -83,6 +94,21 @@ func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Targe
 		}
 	}
 	return []queue.Target{{Addr: r.Address(), Route: route, Control: r.Control}}, nil
+}
+
+// unquoted removes quotes and backslashes, as in \ann.
+func unquoted(user string) string {
+	var b strings.Builder
+	for i := 0; i < len(user); i++ {
+		switch {
+		case user[i] == '"':
+			continue
+		case user[i] == '\\' && i+1 < len(user):
+			i++
+		}
+		b.WriteByte(user[i])
+	}
+	return b.String()
 }
 
 // RunQueue tries what f selects in the queue once, whether or not it is due, and returns when all attempts have ended.
