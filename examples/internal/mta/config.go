@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,11 +64,11 @@ func (d *duration) UnmarshalText(text []byte) error { return d.Set(string(text))
 func (d *duration) Set(s string) error {
 	unit := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if n := len(s); n > 1 && unit[s[n-1]] != 0 {
-		var v float64
-		if _, err := fmt.Sscanf(s[:n-1]+"\n", "%g\n", &v); err != nil || v < 0 {
+		v, err := strconv.ParseFloat(s[:n-1], 64)
+		if v *= float64(unit[s[n-1]]); err != nil || !(v >= 0 && v < math.MaxInt64) {
 			return fmt.Errorf("bad interval %q: want a form like 30s, 15m, 4h or 5d", s)
 		}
-		*d = duration(v * float64(unit[s[n-1]]))
+		*d = duration(v)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
@@ -195,6 +197,10 @@ func (c *Config) readTOML(file string) error {
 		return fmt.Errorf("%s:%d: %s", file, pe.Position.Line, pe.Message)
 	}
 	if err != nil {
+		line := 0
+		if _, scanErr := fmt.Sscanf(err.Error(), "toml: line %d", &line); scanErr == nil { // a value of the wrong type
+			return fmt.Errorf("%s:%d: %w", file, line, err)
+		}
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if keys := meta.Undecoded(); len(keys) > 0 {
