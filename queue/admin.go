@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -100,7 +101,11 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 		lost := sp.file('Q', u.ID)
 		switch {
 		case a.Kind == ActionRemove:
-			err = errors.Join(d.fs.Remove(lost), d.fs.Remove(e.dataPath))
+			if err = d.fs.Remove(lost); err == nil {
+				if err = d.fs.Remove(e.dataPath); errors.Is(err, fs.ErrNotExist) {
+					err = nil
+				}
+			}
 		case a.Kind == ActionRelease && err == nil:
 			letter := byte('q')
 			if e.file.Quarantine != "" {

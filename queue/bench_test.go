@@ -112,7 +112,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 		b.Run("writers="+strconv.Itoa(n), func(b *testing.B) {
 			d, err := Open(b.TempDir(), nil)
 			require.NoError(b, err)
-			d.setLazy(true)
+			d.setLazy(func() {})
 			ctx := context.Background()
 			body := make([]byte, 4096)
 			b.SetBytes(4096)

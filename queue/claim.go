@@ -302,10 +302,10 @@ func (c *dirClaim) Complete(ctx context.Context) error {
 	}
 	c.end()
 	c.sp.qfSync.removeLater(c.dataPath)
-	if c.d.lazy.Load() {
+	if c.d.lazy.Load() != nil {
 		return nil // the next accepted message syncs the directory anyway
 	}
-	c.d.flush()
+	c.d.flush(true)
 	return nil
 }
 

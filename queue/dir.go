@@ -81,7 +81,7 @@ type Dir struct {
 	spools []*spool
 	whole  *groupSync // with SyncFS
 
-	lazy atomic.Bool // a Runner calls flush
+	lazy atomic.Pointer[func()] // a Runner calls flush; see setLazy
 
 	mu      sync.Mutex
 	held    map[ID]*dirClaim // claims of this process
@@ -157,9 +157,9 @@ func Open(path string, opts *DirOptions) (*Dir, error) {
 	}
 	if o.SyncFS && o.SuperSafe != SuperSafeFalse {
 		if d.fs == vfs.OS {
-			d.whole = &groupSync{sync: func() error { return syncFS(d.root) }, remove: d.fs.Remove}
+			d.whole = &groupSync{sync: func() error { return syncFS(d.root) }}
 		} else if f, ok := d.fs.(wholeSyncer); ok {
-			d.whole = &groupSync{sync: f.SyncFS, remove: d.fs.Remove}
+			d.whole = &groupSync{sync: f.SyncFS}
 		}
 	}
 	return d, nil
@@ -228,7 +228,11 @@ func (d *Dir) newSpool(group, path string) *spool {
 }
 
 func (d *Dir) newDirSync(path string) *groupSync {
-	return &groupSync{sync: func() error { return d.fs.SyncDir(path) }, remove: d.fs.Remove}
+	return &groupSync{sync: func() error { return d.fs.SyncDir(path) }, freed: func() {
+		if wake := d.lazy.Load(); wake != nil {
+			(*wake)()
+		}
+	}}
 }
 
 func (d *Dir) isDir(path string) bool {
@@ -302,24 +306,21 @@ func (d *Dir) syncDir(s *groupSync) error {
 	return s.wait()
 }
 
-// setLazy lets removals wait for the next sync of their directory, until flush. The Runner does that.
-func (d *Dir) setLazy(on bool) { d.lazy.Store(on) }
+// setLazy lets removals wait for the next sync of their directory, until flush; wake is called when flush has something
+// to do and must not block. Nil ends that. The Runner uses it.
+func (d *Dir) setLazy(wake func()) {
+	if wake == nil {
+		d.lazy.Store(nil)
+	} else {
+		d.lazy.Store(&wake)
+	}
+}
 
-// flush finishes the removals that wait.
-func (d *Dir) flush() error {
+// flush finishes removals: those that are safe, or with all every one, which may take a sync.
+func (d *Dir) flush(all bool) error {
 	var errs []error
 	for _, sp := range d.spools {
-		if d.opts.SuperSafe != SuperSafeFalse {
-			errs = append(errs, sp.qfSync.flush())
-			continue
-		}
-		sp.qfSync.mu.Lock()
-		doomed := sp.qfSync.doomed
-		sp.qfSync.doomed = nil
-		sp.qfSync.mu.Unlock()
-		for _, path := range doomed {
-			d.fs.Remove(path)
-		}
+		errs = append(errs, sp.qfSync.flush(all, d.opts.SuperSafe == SuperSafeFalse, d.fs.Remove))
 	}
 	return errors.Join(errs...)
 }

@@ -29,6 +29,9 @@ type Options struct {
 	// Listener receives EventDeliver, EventDefer, EventBounce, EventDone, EventQuarantine and EventProblem. Nil discards.
 	Listener mtakit.Listener
 
+	// HostStatus, if not nil, is where the last result of each host is recorded, for sendmail and its hoststat.
+	HostStatus *HostStatusDir
+
 	// Concurrency is the number of units attempted at once. Zero means 100.
 	Concurrency int
 	// PerDestination is how many of them may go to one destination. It begins at InitialPerDestination, grows with each
@@ -149,11 +152,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	loops.Go(func() { r.scanLoop(ctx) })
 	loops.Go(func() { r.recoverLoop(ctx) })
 	if f, ok := r.o.Store.(flusher); ok {
-		f.setLazy(true)
-		loops.Go(func() { r.flushLoop(ctx, f) })
+		wake := make(chan struct{}, 1)
+		f.setLazy(func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+		loops.Go(func() { r.flushLoop(ctx, f, wake) })
 		defer func() {
-			f.setLazy(false)
-			if err := f.flush(); err != nil {
+			f.setLazy(nil)
+			if err := f.flush(true); err != nil {
 				r.problem("", err)
 			}
 		}()
@@ -166,19 +175,21 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // flusher is a Store whose removals may wait a moment, so that many share one sync.
 type flusher interface {
-	setLazy(on bool)
-	flush() error
+	setLazy(wake func())
+	flush(all bool) error
 }
 
-func (r *Runner) flushLoop(ctx context.Context, f flusher) {
+func (r *Runner) flushLoop(ctx context.Context, f flusher, wake <-chan struct{}) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-wake:
+			f.flush(false)
 		case <-t.C:
-			if err := f.flush(); err != nil {
+			if err := f.flush(true); err != nil {
 				r.problem("", err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -155,12 +156,41 @@ func (a *attempt) run(ctx context.Context) {
 	if tried == 0 || ctx.Err() != nil {
 		return
 	}
+	if r.o.HostStatus != nil {
+		a.recordHosts()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if down == tried {
 		r.destDown(a.lane, time.Now())
 	} else {
 		r.destUp(a.lane)
+	}
+}
+
+// recordHosts keeps the last result of each host that was talked to.
+func (a *attempt) recordHosts() {
+	seen := make(map[string]bool)
+	for _, o := range slices.Backward(a.out) {
+		host, _, _ := strings.Cut(o.Result.Relay, " ")
+		if host == "" || seen[host] {
+			continue
+		}
+		seen[host] = true
+		s := HostStatus{Host: host, Used: time.Now(), Status: mtakit.StatusSuccess, Reply: o.Result.Reply}
+		if e, ok := asVerdict(o.Result.Err); ok {
+			s.Status = e.EnhancedStatus()
+			var errno syscall.Errno
+			if errors.As(e.Err, &errno) {
+				s.Errno = int(errno)
+			}
+			if downStatus(o.Result.Err) {
+				s.Exit = 75
+			}
+		}
+		if err := a.r.o.HostStatus.Write(s); err != nil {
+			a.r.problem(a.u.ID, err)
+		}
 	}
 }
 
@@ -236,8 +266,7 @@ func (a *attempt) sort() {
 	u := a.u
 	seen := make([]bool, len(u.Rcpts))
 	a.status = u.Status
-	events := make(map[string]*mtakit.Event)
-	var order []*mtakit.Event
+	var events []*mtakit.Event
 	for _, o := range a.out {
 		if o.Index < 0 || o.Index >= len(u.Rcpts) {
 			continue
@@ -245,12 +274,10 @@ func (a *attempt) sort() {
 		seen[o.Index] = true
 		rcpt := u.Rcpts[o.Index]
 		e := a.event(o, rcpt)
-		key := fmt.Sprint(e.Kind, e.Mailer, e.Relay, e.Stat, e.Control)
-		if prev := events[key]; prev != nil {
+		if prev := sameEvent(events, e); prev != nil {
 			prev.To = append(prev.To, e.To...)
 		} else {
-			events[key] = e
-			order = append(order, e)
+			events = append(events, e)
 		}
 		if o.Target.Queue != "" && o.Expanded {
 			rcpt.Addr = o.Target.Queue
@@ -290,10 +317,20 @@ func (a *attempt) sort() {
 			a.rest = append(a.rest, rcpt)
 		}
 	}
-	for _, e := range order {
+	for _, e := range events {
 		slices.Reverse(e.To) // as sendmail lists the recipients of one transaction
 		a.r.emit(*e)
 	}
+}
+
+// sameEvent finds the event that differs from e in nothing but the recipient.
+func sameEvent(events []*mtakit.Event, e *mtakit.Event) *mtakit.Event {
+	for _, p := range events {
+		if p.Kind == e.Kind && p.Mailer == e.Mailer && p.Relay == e.Relay && p.Stat == e.Stat && p.Control == e.Control {
+			return p
+		}
+	}
+	return nil
 }
 
 // event describes an outcome for logs and statistics.

@@ -5,15 +5,15 @@ import "sync"
 // groupSync is a group commit, of one directory or of the whole file system: any number of writers that need it on disk
 // share one sync. A writer that arrives while one is running waits for the next, since the running one may have missed it.
 type groupSync struct {
-	sync   func() error
-	remove func(path string) error
+	sync func() error
 
 	mu      sync.Mutex
 	next    *syncBatch
 	running bool
 	// doomed are data files whose control files were removed: they go when that is on disk, since a control file
-	// without its body would be delivered as an empty message after a crash.
-	doomed []string
+	// without its body would be delivered as an empty message after a crash. Those in free may go.
+	doomed, free []string
+	freed        func() // told that free is not empty
 }
 
 type syncBatch struct {
@@ -47,38 +47,48 @@ func (s *groupSync) wait() error {
 	b.err = s.sync()
 	close(b.done)
 
-	if b.err == nil {
-		for _, path := range doomed {
-			s.remove(path) // what stays is removed by Recover some day
-		}
-	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if b.err != nil {
 		s.doomed = append(doomed, s.doomed...)
+	} else if len(doomed) > 0 {
+		s.free = append(s.free, doomed...)
+		s.freed()
 	}
 	if s.next != nil {
 		s.next.lead <- struct{}{}
 	} else {
 		s.running = false
 	}
-	s.mu.Unlock()
 	return b.err
 }
 
-// removeLater removes a data file after the next sync of the directory.
+// removeLater lets flush remove a data file once the directory was synced.
 func (s *groupSync) removeLater(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.doomed = append(s.doomed, path)
 }
 
-// flush syncs the directory if something waits for that.
-func (s *groupSync) flush() error {
+// flush removes what may go. With all it syncs for the rest first, unless nosync says that nobody cares.
+func (s *groupSync) flush(all, nosync bool, remove func(string) error) error {
 	s.mu.Lock()
-	idle := len(s.doomed) == 0
-	s.mu.Unlock()
-	if idle {
-		return nil
+	if nosync {
+		s.free = append(s.free, s.doomed...)
+		s.doomed = nil
 	}
-	return s.wait()
+	waiting := len(s.doomed) > 0
+	s.mu.Unlock()
+	var err error
+	if all && waiting {
+		err = s.wait()
+	}
+	s.mu.Lock()
+	free := s.free
+	s.free = nil
+	s.mu.Unlock()
+	for _, path := range free {
+		remove(path) // what stays is removed by Recover some day
+	}
+	return err
 }

@@ -127,12 +127,13 @@ func TestReplaceWaitsForLocks(t *testing.T) {
 	assert.Equal(t, "old", string(b))
 
 	var wg sync.WaitGroup
-	defer wg.Wait() // before the file is closed
 	wg.Go(func() {
 		time.Sleep(20 * time.Millisecond)
-		assert.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_UN))
+		_ = syscall.Flock(int(other.Fd()), syscall.LOCK_UN)
 	})
-	require.NoError(t, table.Replace(t.Context(), path, nil, writeString("new")))
+	err = table.Replace(t.Context(), path, nil, writeString("new"))
+	wg.Wait()
+	require.NoError(t, err)
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing is left aside")

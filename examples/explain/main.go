@@ -20,9 +20,7 @@ import (
 	"syscall"
 
 	"github.com/mtakit/mtakit"
-	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/examples/internal/mta"
-	"github.com/mtakit/mtakit/forward"
 	"github.com/mtakit/mtakit/lint"
 )
 
@@ -187,17 +185,22 @@ func (c *command) load(dir string) (*lint.Tables, error) {
 		opt.SmartHost = mtakit.Route{Mailer: mtakit.MailerRelay, Host: c.smartHost}
 	}
 	if !c.noForward {
-		fwd, err := forward.New(forward.Options{Hostname: c.hostname})
-		if err != nil {
-			return nil, err
-		}
-		inc, err := alias.NewIncluder(alias.IncludeOptions{Hostname: c.hostname})
+		fwd, inc, err := mta.UserFiles(c.hostname, c.ownUsers(dir))
 		if err != nil {
 			return nil, err
 		}
 		opt.Forward, opt.Includes = fwd, inc
 	}
 	return lint.Load(dir, opt)
+}
+
+// ownUsers reports whether the users are named in a file of the server's, and are not the machine's.
+func (c *command) ownUsers(dir string) bool {
+	if c.users != "" {
+		return c.users != "/etc/passwd"
+	}
+	_, err := os.Stat(filepath.Join(dir, "passwd"))
+	return err == nil && filepath.Clean(dir) != "/etc"
 }
 
 // directory finds the tables when no flag names them: those of the server, with its settings, or sendmail's.

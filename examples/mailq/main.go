@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mtakit/mtakit/examples/internal/datadir"
 	"github.com/mtakit/mtakit/queue"
 )
 
@@ -92,7 +93,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 
 func (c *command) open() (*queue.Dir, int) {
 	if c.dir == "" {
-		c.dir = "/var/spool/mqueue"
+		c.dir = datadir.Find("queue", "/var/spool/mqueue")
 	}
 	d, err := queue.Open(c.dir, nil)
 	if err != nil {

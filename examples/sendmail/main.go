@@ -33,9 +33,21 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args, interruptible(ctx, os.Stdin), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// interruptible is a reader that ends with ctx, so that Ctrl-C works while the command waits for more of a message. The
+// goroutine may stay in its last read: the process ends then.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, in)
+		w.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { w.CloseWithError(os.ErrDeadlineExceeded) })
+	return r
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
@@ -61,9 +73,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}()
 	switch opt.mode {
 	case 's':
-		err = m.ServeStdio(ctx, in, out)
+		err = m.ServeStdio(ctx, loginName(), in, out)
 	case 'p':
-		err = m.ListQueue(ctx, out, queue.Listing{Verbose: opt.verbose})
+		err = m.ListQueue(ctx, out, queue.Listing{Verbose: opt.verbose, Patterns: opt.patterns})
 	case 'i':
 		return newAliases(m.Config().Aliases, out, errOut)
 	case 'v':
@@ -72,7 +84,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 			return code
 		}
 	case 'q':
-		err = m.RunQueue(ctx)
+		err = m.RunQueue(ctx, queue.Filter{Patterns: opt.patterns})
 	default:
 		return submit(ctx, m, opt, in, out, errOut)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/queue"
 )
 
 // options is a sendmail command line.
@@ -23,7 +25,7 @@ type options struct {
 	deliver    byte              // -od: b background, i interactive, q queue only, d deferred
 	config     string            // -C
 	set        map[string]string // -O, -o: by sendmail's long names
-	queueArgs  []string          // -q and what followed it
+	patterns   []queue.Pattern   // -qI, -qR, -qS
 }
 
 // usageError is a mistake on the command line: exit code EX_USAGE.
@@ -44,8 +46,11 @@ var known = map[string]bool{
 	"metoo": false, "errormode": false, "loglevel": false, "timeout": false, "dontblamesendmail": false,
 }
 
-// parseOptions reads the command line as sendmail does: flags may be joined to their values, and come before the
-// recipients. name is the name of the program, which decides the mode: mailq, newaliases.
+// letters are the options of sendmail(8), as getopt(3) takes them.
+const letters = "A:B:b:C:cD:d::e:F:f:Gh:IiL:M:mN:nO:o:p:Q:q::R:r:sTtUV:vX:x"
+
+// parseOptions reads the command line as sendmail does: flags may be joined to each other and to their values, and come
+// before the recipients. name is the name of the program, which decides the mode: mailq, newaliases.
 func parseOptions(name string, args []string) (*options, error) {
 	o := &options{mode: 'm', deliver: 'b', set: map[string]string{}}
 	switch name {
@@ -54,28 +59,10 @@ func parseOptions(name string, args []string) (*options, error) {
 	case "newaliases":
 		o.mode = 'i'
 	}
-	for len(args) > 0 {
-		arg := args[0]
-		if arg == "--" {
-			args = args[1:]
-			break
-		}
-		if len(arg) < 2 || arg[0] != '-' {
-			break
-		}
-		args = args[1:]
-		flag, val := arg[1], arg[2:]
-		if strings.IndexByte("fFrBNRVOoChLDXpdM", flag) >= 0 && val == "" {
-			if len(args) == 0 {
-				return nil, usageError(fmt.Sprintf("option requires an argument -- '%c'", flag))
-			}
-			val, args = args[0], args[1:]
-		}
-		if err := o.flag(flag, val); err != nil {
-			return nil, err
-		}
+	var err error
+	if o.args, err = getopt.Parse(args, letters, o.flag); err != nil {
+		return nil, usageError(err.Error())
 	}
-	o.args = args
 	return o, nil
 }
 
@@ -110,8 +97,9 @@ func (o *options) flag(flag byte, val string) error {
 	case 'C':
 		o.config = val
 	case 'q':
-		o.mode = 'q'
-		o.queueArgs = append(o.queueArgs, val)
+		return o.queueRun(val)
+	case 'I':
+		o.mode = 'i'
 	case 'O':
 		key, v, _ := strings.Cut(val, "=")
 		return o.setOption(strings.TrimSpace(key), strings.TrimSpace(v))
@@ -121,12 +109,27 @@ func (o *options) flag(flag byte, val string) error {
 			return nil // an old option of no meaning here
 		}
 		return o.setOption(long, val[1:])
-	case 'A', 'G', 'm', 'n', 'U', 'x', 's', 'e', 'h', 'L', 'D', 'X', 'p', 'd', 'M':
+	default: // getopt knows the letters
 		// Accepted for compatibility; submission and delivery are one program here.
-	default:
-		return usageError(fmt.Sprintf("invalid option -- '%c'", flag))
 	}
 	return nil
+}
+
+// queueRun reads -q: alone for everything, or with I, R or S for messages whose id, recipient or sender has a text in it.
+// An interval, which would make sendmail a daemon, asks for one run here: the server has its own -queue-interval.
+func (o *options) queueRun(val string) error {
+	if o.mode == 'm' {
+		o.mode = 'q'
+	}
+	text, not := strings.CutPrefix(val, "!")
+	switch {
+	case val == "" || val[0] >= '0' && val[0] <= '9':
+		return nil
+	case text != "" && strings.IndexByte("IRS", text[0]) >= 0:
+		o.patterns = append(o.patterns, queue.Pattern{Kind: text[0], Text: text[1:], Not: not})
+		return nil
+	}
+	return usageError(fmt.Sprintf("Invalid argument for -q: %s", val))
 }
 
 func (o *options) setMode(val string) error {

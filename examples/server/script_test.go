@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal("swaks is not installed")
 	}
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "../server", "../sendmail", "../mailq", "../mailstats")
+	build := exec.Command("go", "build", "-o", bin, "../server", "../sendmail", "../mailq", "../mailstats", "../newaliases")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	testscript.Run(t, testscript.Params{

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Parse calls set for each option of args. spec lists the letters; a colon follows those that take an argument. It returns the
+// Parse calls set for each option of args. spec lists the letters; a colon follows those that take an argument, two
+// follow those whose argument may be missing and is never in the next word. It returns the
 // operands. An error, worded as getopt(3) prints it without the program's name, is about an unknown letter or a missing
 // argument; set's own errors are returned as they are.
 func Parse(args []string, spec string, set func(letter byte, arg string) error) (operands []string, err error) {
@@ -29,7 +30,8 @@ func Parse(args []string, spec string, set func(letter byte, arg string) error) 
 			takes := at+1 < len(spec) && spec[at+1] == ':'
 			if takes {
 				arg = word[i+1:]
-				if arg == "" {
+				optional := at+2 < len(spec) && spec[at+2] == ':'
+				if arg == "" && !optional {
 					if len(args) == 0 {
 						return args, fmt.Errorf("option requires an argument -- '%c'", word[i])
 					}

@@ -21,15 +21,17 @@ func TestParse(t *testing.T) {
 		{args: "-Nt: hash", want: "N= t=:", operands: "hash"},
 		{args: "-N -- -d", want: "N=", operands: "-d"},
 		{args: "-", operands: "-"},
-		{args: "-Nq", want: "N=", err: "invalid option -- 'q'"},
+		{args: "-Nz", want: "N=", err: "invalid option -- 'z'"},
 		{args: "-:", err: "invalid option -- ':'"},
 		{args: "-t", err: "option requires an argument -- 't'"},
+		{args: "-q -N x", want: "q= N=", operands: "x"},
+		{args: "-Nqtext x", want: "N= q=text", operands: "x"},
 		{args: "-! x", err: "stop"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			operands, err := getopt.Parse(strings.Fields(tt.args), "Ndt:c:!", func(letter byte, arg string) error {
+			operands, err := getopt.Parse(strings.Fields(tt.args), "Ndt:c:!q::", func(letter byte, arg string) error {
 				if letter == '!' {
 					return errors.New("stop")
 				}

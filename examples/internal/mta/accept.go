@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -68,6 +69,7 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	if len(queued) > 0 {
 		var err error
 		if claims, err = m.enqueue(ctx, msg, sub, header, queued); err != nil {
+			m.leaveHop(direct)
 			return "", m.storeVerdict(err)
 		}
 	}
@@ -109,8 +111,13 @@ func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
 	if sub.hold != "" {
 		m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(msg.id), Text: sub.hold})
 	}
-	m.handOver(claims)
-	m.reportDirect(ctx, msg, append(failed, done...))
+	if err := m.reportDirect(ctx, msg, append(failed, done...)); err != nil {
+		// Somebody does not have it and nobody would hear of that: the client shall try again, although those who have it
+		// get a second copy then.
+		m.takeBack(ctx, claims)
+		return "", m.storeVerdict(fmt.Errorf("the sender cannot be told: %w", err))
+	}
+	m.handOver(sub, claims)
 	if len(claims) == 0 {
 		m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(msg.id)})
 	}
@@ -163,17 +170,23 @@ func (m *MTA) relayNow(targets []*target) bool {
 
 // deliverNow delivers while the client waits.
 func (m *MTA) deliverNow(ctx context.Context, msg *message, direct []*target) {
-	for _, t := range direct {
-		if isRelay(t.Route) {
-			defer m.hops.leave(t.Route.Host)
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, hopPatience)
-			defer cancel()
-			break // they all have the same
-		}
+	defer m.leaveHop(direct)
+	if slices.ContainsFunc(direct, toRelay) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, hopPatience)
+		defer cancel()
 	}
 	m.deliver(ctx, msg, direct)
 }
+
+// leaveHop gives back the place at a next hop that plan claimed. All remote targets in direct have the same.
+func (m *MTA) leaveHop(direct []*target) {
+	if i := slices.IndexFunc(direct, toRelay); i >= 0 {
+		m.hops.leave(direct[i].Route.Host)
+	}
+}
+
+func toRelay(t *target) bool { return isRelay(t.Route) }
 
 // isRelay reports whether delivery to route means handing the message to another host.
 func isRelay(route mtakit.Route) bool {

@@ -67,7 +67,7 @@ func parsePasswdLine(line string) (mtakit.Account, error) {
 	if err != nil || gid < 0 {
 		return mtakit.Account{}, fmt.Errorf("bad gid %q", f[3])
 	}
-	if f[0] == "" || strings.ContainsAny(f[0], "/@|\" \t") {
+	if f[0] == "" || f[0] == "." || f[0] == ".." || strings.ContainsAny(f[0], "/@|\" \t") {
 		return mtakit.Account{}, fmt.Errorf("bad user name %q", f[0])
 	}
 	full, _, _ := strings.Cut(f[4], ",")

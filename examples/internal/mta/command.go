@@ -11,9 +11,9 @@ import (
 	"github.com/mtakit/mtakit/queue"
 )
 
-// ServeStdio speaks SMTP on a pair of streams: sendmail -bs.
-func (m *MTA) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
-	m.smtpd().ServeConn(ctx, stdio{in, out})
+// ServeStdio speaks SMTP on a pair of streams: sendmail -bs. user is who started the command.
+func (m *MTA) ServeStdio(ctx context.Context, user string, in io.Reader, out io.Writer) error {
+	m.smtpd().ServeConn(ctx, stdio{in, out, stdioAddr(user + "@localhost")})
 	return m.Finish(ctx)
 }
 
@@ -21,19 +21,21 @@ func (m *MTA) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error
 type stdio struct {
 	io.Reader
 	io.Writer
+	addr stdioAddr
 }
 
 func (stdio) Close() error                     { return nil }
-func (stdio) LocalAddr() net.Addr              { return stdioAddr{} }
-func (stdio) RemoteAddr() net.Addr             { return stdioAddr{} }
+func (s stdio) LocalAddr() net.Addr            { return s.addr }
+func (s stdio) RemoteAddr() net.Addr           { return s.addr }
 func (stdio) SetDeadline(time.Time) error      { return nil }
 func (stdio) SetReadDeadline(time.Time) error  { return nil }
 func (stdio) SetWriteDeadline(time.Time) error { return nil }
 
-type stdioAddr struct{}
+// stdioAddr is how logs and trace fields name the user of a command: "ann@localhost".
+type stdioAddr string
 
-func (stdioAddr) Network() string { return "stdio" }
-func (stdioAddr) String() string  { return "localhost" }
+func (stdioAddr) Network() string  { return "stdio" }
+func (a stdioAddr) String() string { return string(a) }
 
 // VerifyAddresses resolves addresses and prints what sendmail -bv prints. It returns the exit code.
 func (m *MTA) VerifyAddresses(ctx context.Context, out io.Writer, addrs []string) (int, error) {

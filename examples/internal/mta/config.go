@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/mtakit/mtakit/examples/internal/datadir"
 )
 
 // Config is everything that can be set, by flag or under the same name in a TOML file.
@@ -60,11 +64,11 @@ func (d *duration) UnmarshalText(text []byte) error { return d.Set(string(text))
 func (d *duration) Set(s string) error {
 	unit := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if n := len(s); n > 1 && unit[s[n-1]] != 0 {
-		var v float64
-		if _, err := fmt.Sscanf(s[:n-1]+"\n", "%g\n", &v); err != nil || v < 0 {
+		v, err := strconv.ParseFloat(s[:n-1], 64)
+		if v *= float64(unit[s[n-1]]); err != nil || !(v >= 0 && v < math.MaxInt64) {
 			return fmt.Errorf("bad interval %q: want a form like 30s, 15m, 4h or 5d", s)
 		}
-		*d = duration(v * float64(unit[s[n-1]]))
+		*d = duration(v)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
@@ -111,19 +115,11 @@ func (l *list) Set(s string) error {
 	return nil
 }
 
-// DefaultData is the data directory when no flag names one: $MTAKIT_DATA, or mtakit-data in the current directory.
-func DefaultData() string {
-	if d := os.Getenv("MTAKIT_DATA"); d != "" {
-		return d
-	}
-	return "mtakit-data"
-}
-
 // Defaults returns the configuration of a server that was told nothing.
 func Defaults() Config {
 	return Config{
 		Listen:          "127.0.0.1:2525",
-		Data:            DefaultData(),
+		Data:            datadir.Default(),
 		MaxConns:        500,
 		MaxMessageBytes: 50 << 20,
 		QueueInterval:   duration(time.Minute),
@@ -139,7 +135,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Data, "data", c.Data, "keep everything below `DIR`; it is created when it is missing")
 	fs.StringVar(&c.Etc, "etc", c.Etc, "read aliases, virtusertable, mailertable, access, local-host-names and relay-domains from `DIR` (default DATA/etc, created with samples)")
 	fs.Var(&list{to: &c.Domains}, "domain", "`DOMAIN` to accept mail for, beside those in local-host-names; may be repeated (default example.test when the data directory is new)")
-	fs.StringVar(&c.Aliases, "aliases", c.Aliases, "alias `FILE` (default ETC/aliases)")
+	fs.StringVar(&c.Aliases, "aliases", c.Aliases, "alias `FILE`, or CLASS:FILE for a map that newaliases built: hash, btree or cdb (default ETC/aliases)")
 	fs.StringVar(&c.Users, "users", c.Users, "`FILE` of passwd(5) lines that names the local users, or \"system\" for this machine's own (default ETC/passwd)")
 	fs.StringVar(&c.Mailbox, "mailbox", c.Mailbox, "where mail is kept: `FORMAT:PATTERN`, maildir:DIR/%u/Maildir or mbox:DIR/%u, %u being the user (default maildir:DATA/home/%u/Maildir)")
 	fs.Var(&list{to: &c.Relays}, "relay", "hand mail for a domain to a host: `DOMAIN=HOST:PORT`; may be repeated")
@@ -201,12 +197,30 @@ func (c *Config) readTOML(file string) error {
 		return fmt.Errorf("%s:%d: %s", file, pe.Position.Line, pe.Message)
 	}
 	if err != nil {
+		line := 0
+		if _, scanErr := fmt.Sscanf(err.Error(), "toml: line %d", &line); scanErr == nil { // a value of the wrong type
+			return fmt.Errorf("%s:%d: %w", file, line, err)
+		}
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if keys := meta.Undecoded(); len(keys) > 0 {
-		return fmt.Errorf("%s: unknown key %q", file, keys[0])
+		return fmt.Errorf("%s: unknown key %q", place(file, keys[0][0]), keys[0])
 	}
 	return nil
+}
+
+// place finds the line of a key, which the library tells only of values.
+func place(file, key string) string {
+	text, _ := os.ReadFile(file) // it was just read
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimLeft(line, " \t[\"'")
+		if rest, ok := strings.CutPrefix(line, key); ok && strings.IndexByte("= \t\"'.]", (rest + "=")[0]) >= 0 {
+			return fmt.Sprintf("%s:%d", file, n)
+		}
+	}
+	return file
 }
 
 // Complete checks the settings and fills in what depends on others. The paths become absolute, so that a later
@@ -229,6 +243,19 @@ func (c *Config) Complete() error {
 	def(&c.Users, filepath.Join(c.Etc, "passwd"))
 	def(&c.Log, filepath.Join(c.Data, "maillog"))
 	def(&c.QueueDir, filepath.Join(c.Data, "queue"))
+	if err := absolute(&c.Etc, &c.Users, &c.Log, &c.QueueDir); err != nil {
+		return err
+	}
+	class, file, ok := strings.Cut(c.Aliases, ":")
+	if !ok {
+		class, file = "", c.Aliases
+	}
+	if err := absolute(&file); err != nil {
+		return err
+	}
+	if c.Aliases = file; ok {
+		c.Aliases = class + ":" + file
+	}
 	if c.Mailbox == "" {
 		c.Mailbox = "maildir:" + filepath.Join(c.Data, "home/%u/Maildir")
 	}
@@ -260,6 +287,21 @@ func (c *Config) Complete() error {
 	}
 	if c.MaxConns <= 0 || c.MaxMessageBytes <= 0 {
 		return errors.New("-max-conns and -max-message-bytes must be greater than zero")
+	}
+	return nil
+}
+
+// absolute makes paths absolute, but leaves the words that stand for something else.
+func absolute(paths ...*string) error {
+	for _, p := range paths {
+		if *p == "-" || *p == "system" {
+			continue
+		}
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = abs
 	}
 	return nil
 }

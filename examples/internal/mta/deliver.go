@@ -43,11 +43,29 @@ type message struct {
 // targetOf makes a queue target of a leaf. Everything that leads somewhere is made of leaves, so that an explanation
 // and a delivery cannot disagree.
 func targetOf(l *mtakit.Leaf) queue.Target {
-	t := queue.Target{Addr: l.Addr, Route: l.Route, Control: l.Control, Queue: l.Text, Sender: l.Owner, Err: l.Err}
+	t := queue.Target{Addr: l.Addr, Route: l.Route, Sender: l.Owner, Err: l.Err}
+	t.Queue, t.Control = queueAs(l)
 	if t.Route.Mailer == mtakit.MailerError && t.Err == nil {
 		t.Err = &mtakit.Error{Status: mtakit.StatusMisconfigured.AsTemporary(), Text: "error mailer without a verdict"}
 	}
 	return t
+}
+
+// queueAs is what stands in the queue for a leaf. Its origin marks it as final: resolveQueued does not expand it again.
+// Where nobody could tell how it goes on, as with a forward file that cannot be read now, it has to be looked up in all
+// tables again, as if the sender had named it. Senders may not name include files, so that of those the list that has
+// them is looked up again.
+func queueAs(l *mtakit.Leaf) (addr string, control mtakit.Control) {
+	origin := l.Control.Origin
+	switch text := strings.ToLower(strings.TrimLeft(l.Text, `"`)); {
+	case l.Err == nil, origin == "", strings.EqualFold(origin, l.Text):
+	case strings.HasPrefix(text, "/"), strings.HasPrefix(text, "|"):
+	case strings.HasPrefix(text, ":include:"):
+		return origin, mtakit.Control{}
+	default:
+		return l.Text, mtakit.Control{}
+	}
+	return l.Text, l.Control
 }
 
 // targetsOf collects the leaves of all recipients. One that was reached twice gets the message once; it is primary if
@@ -70,11 +88,13 @@ func targetsOf(sub *submission) []*target {
 				t.rcpt.Flags |= queue.RcptPrimary
 			}
 			if l.Control.Origin != "" { // not what the client named: keep the leaf, and where it came from
-				t.rcpt.Addr, t.rcpt.Control = l.Text, l.Control
+				t.rcpt.Addr, t.rcpt.Control = t.Queue, t.Control
 				t.rcpt.Final = "RFC822; " + inside(r.text)
-				if l.Alias {
+				if t.Control.Alias {
 					t.rcpt.Flags |= queue.RcptAlias
 				}
+			} else if namesItself(r.res) {
+				t.rcpt.Control = itself(r.text)
 			}
 			if l.Err != nil {
 				t.result.Err = l.Err

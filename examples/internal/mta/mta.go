@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/access"
@@ -106,7 +107,7 @@ func (m *MTA) openLogs() error {
 		}
 	}
 	m.closers = append(m.closers, m.logger.Close)
-	m.counters = stats.New(filepath.Join(m.cfg.Data, "statistics"), &stats.Options{Create: true})
+	m.counters = stats.New(filepath.Join(m.cfg.Data, "statistics"), &stats.Options{Create: true, Interval: 2 * time.Second})
 	m.closers = append(m.closers, m.counters.Flush)
 	return nil
 }
@@ -155,37 +156,70 @@ func (m *MTA) openResolver() error {
 	}
 	m.local = localDomains{fixed: fixed, file: m.tables.Table(localTable)}
 	m.accounts = mtakit.AccountsFunc(systemAccounts)
-	fwdOpts := forward.Options{Hostname: m.cfg.Hostname}
-	incOpts := alias.IncludeOptions{Hostname: m.cfg.Hostname}
-	if m.cfg.Users != "system" {
-		// These users are nobody to the operating system: their files belong to the server, which acts for them. Its data
-		// may well lie below a directory like /tmp.
+	own := m.cfg.Users != "system"
+	if own {
 		m.accounts = mtakit.AccountsFunc(m.ownAccount)
-		fwdOpts.DontBlame, incOpts.DontBlame = mtakit.DontBlameTrustStickyBit, mtakit.DontBlameTrustStickyBit
-		incOpts.DefaultUID, incOpts.DefaultGID = os.Getuid(), os.Getgid()
 	}
-	fwd, err := forward.New(fwdOpts)
+	fwd, inc, err := UserFiles(m.cfg.Hostname, own)
 	if err != nil {
 		return err
 	}
-	m.closers = append(m.closers, fwd.Close)
-	inc, err := alias.NewIncluder(incOpts)
-	if err != nil {
-		return err
-	}
-	m.closers = append(m.closers, inc.Close)
+	m.closers = append(m.closers, fwd.Close, inc.Close)
 	m.resolver = &mtakit.Resolver{
 		Hostname:     m.cfg.Hostname,
 		LocalDomains: m.local,
 		Virtual:      virtuser.New(m.tables.Table(virtTable)),
 		Aliases:      alias.New(m.tables.Table(aliasTable), alias.Options{PreserveDetail: true}),
-		Forward:      fwd,
+		Forward:      fwd.Forwarder,
 		Includes:     inc,
 		Accounts:     m.accounts,
 		Router:       router{m.cfg.relays, mailertable.New(m.tables.Table(mailerTable))},
 		SmartHost:    smartHost(m.cfg.SmartHost),
+		Mailers:      []string{mtakit.MailerDiscard, "lmtp"}, // beside sendmail's own: tables may name them
 	}
 	return nil
+}
+
+// ForwardFiles is a Forwarder that can be closed.
+type ForwardFiles struct {
+	mtakit.Forwarder
+	close func() error
+}
+
+// Close releases what the Forwarder holds.
+func (f *ForwardFiles) Close() error { return f.close() }
+
+// UserFiles returns the readers of forward files and include lists. With own, the users are the server's and not the
+// machine's: their files belong to this process, which acts for them, and may well lie below a directory like /tmp.
+func UserFiles(hostname string, own bool) (*ForwardFiles, *alias.Includer, error) {
+	fwdOpts := forward.Options{Hostname: hostname}
+	incOpts := alias.IncludeOptions{Hostname: hostname}
+	if own {
+		fwdOpts.DontBlame, incOpts.DontBlame = mtakit.DontBlameTrustStickyBit, mtakit.DontBlameTrustStickyBit
+		incOpts.DefaultUID, incOpts.DefaultGID = os.Getuid(), os.Getgid()
+	}
+	fwd, err := forward.New(fwdOpts)
+	if err != nil {
+		return nil, nil, err
+	}
+	inc, err := alias.NewIncluder(incOpts)
+	if err != nil {
+		return nil, nil, errors.Join(err, fwd.Close())
+	}
+	files := &ForwardFiles{Forwarder: fwd, close: fwd.Close}
+	if own {
+		files.Forwarder = asProcess{fwd}
+	}
+	return files, inc, nil
+}
+
+// asProcess reads forward files with this process's rights, whatever the user's are.
+type asProcess struct{ next mtakit.Forwarder }
+
+// Forward implements mtakit.Forwarder.
+func (f asProcess) Forward(ctx context.Context, a mtakit.Account, detail string) (mtakit.Expansion, bool, error) {
+	a.UID, a.GID = os.Getuid(), os.Getgid()
+	return f.next.Forward(ctx, a, detail)
 }
 
 // ownAccount finds a user in the -users file.

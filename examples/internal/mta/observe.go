@@ -26,6 +26,13 @@ func (m *MTA) problem(id string, err error) {
 	}
 }
 
+// warn reports what a resolution passed over: forward files that others could have written, and the like.
+func (m *MTA) warn(res *mtakit.Resolution) {
+	for _, err := range res.Warnings {
+		m.problem("", err)
+	}
+}
+
 func (m *MTA) observeAccept(msg *message, sub *submission, class int) {
 	m.observe(mtakit.Event{
 		Kind: mtakit.EventAccept, Time: msg.arrived, ID: string(msg.id), From: sub.from, Size: msg.content.size, Class: class,

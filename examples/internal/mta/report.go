@@ -30,8 +30,10 @@ func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
 }
 
 // reportDirect tells the sender of a message that is being accepted what became of recipients that are settled already:
-// failures beside deliveries, and deliveries that the sender wants to hear of (NOTIFY=SUCCESS).
-func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target) {
+// failures beside deliveries, and deliveries that the sender wants to hear of (NOTIFY=SUCCESS). An error means that a
+// failure could not be reported.
+func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target) error {
+	var errs []error
 	type kind struct {
 		owner  string // failures of a list are its owner's business
 		action queue.ReportAction
@@ -65,10 +67,15 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 		if k.action != queue.ActionFailed {
 			text = "Return receipt"
 		}
-		if err := m.sendReport(ctx, string(msg.id), o, rcpts, text); err != nil {
-			m.problem(string(msg.id), fmt.Errorf("the sender cannot be told: %w", err))
+		switch err := m.sendReport(ctx, string(msg.id), o, rcpts, text); {
+		case err == nil:
+		case k.action == queue.ActionFailed:
+			errs = append(errs, err)
+		default: // a receipt is not worth a second copy of the message
+			m.problem(string(msg.id), fmt.Errorf("the sender gets no receipt: %w", err))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
@@ -77,7 +84,14 @@ func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
 		Status: statusOf(rr.Result.Err), Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify(),
 	}
 	if typ, addr, ok := strings.Cut(rr.Recipient.Final, ";"); ok { // what the client named, when an alias led on
+		actual := r.Final
+		if m := rr.Target.Route.Mailer; m == mtakit.MailerProgram || m == mtakit.MailerFile {
+			actual = "x-unix;" + rr.Target.Addr.Local
+		}
 		r.Final = strings.ToLower(typ) + ";" + strings.TrimSpace(addr)
+		if !strings.EqualFold(actual, r.Final) { // which member of a list it was, for whoever keeps the list
+			r.Actual = actual
+		}
 	}
 	if rr.Result.Err != nil {
 		r.Reason = textOf(rr.Result.Err)

@@ -3,6 +3,7 @@ package mta
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -35,9 +36,14 @@ func (m *MTA) retryAfter(u *queue.Unit) time.Duration {
 	return queue.Backoff{First: time.Duration(m.cfg.QueueInterval)}.Delay(u.ID, u.Attempts)
 }
 
-// handOver gives new queue entries to the runner for their first attempt.
-func (m *MTA) handOver(claims []queue.Claim) {
-	if len(claims) > 0 {
+// handOver gives new queue entries to the runner for their first attempt, or leaves them to a queue run.
+func (m *MTA) handOver(sub *submission, claims []queue.Claim) {
+	switch {
+	case sub.queueOnly:
+		for _, c := range claims {
+			c.Release()
+		}
+	case len(claims) > 0:
 		m.runner.Submit(claims...)
 	}
 }
@@ -56,12 +62,22 @@ func (m *MTA) resolveQueued(ctx context.Context, u *queue.Unit, r queue.Recipien
 	targets := make([]queue.Target, len(res.Leaves))
 	for i := range res.Leaves {
 		targets[i] = targetOf(&res.Leaves[i])
-		if res.Leaves[i].Control.Origin == "" {
-			targets[i].Queue = "" // the recipient itself
+		if res.Leaves[i].Control.Origin == "" { // the recipient itself
+			targets[i].Queue = ""
+			if namesItself(res) {
+				targets[i].Queue, targets[i].Control = r.Addr, itself(r.Addr)
+			}
 		}
 	}
 	return targets, nil
 }
+
+// namesItself reports whether a recipient's own alias or forward file has it among others.
+func namesItself(res *mtakit.Resolution) bool { return len(res.Leaves) > 1 }
+
+// itself marks a recipient as a member of its own alias, so that the other members get no second copy when it has to wait
+// and is tried again.
+func itself(addr string) mtakit.Control { return mtakit.Control{Origin: inside(addr), Alias: true} }
 
 func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Target, error) {
 	_, route, _, err := m.resolver.Parse(ctx, r.Addr)
@@ -69,7 +85,7 @@ func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Targe
 		return nil, err
 	}
 	if route.Mailer == mtakit.MailerLocal {
-		_, ok, err := m.accounts.Account(ctx, mtakit.User{Addr: mtakit.Address{Local: route.User}}.Addr.Local)
+		_, ok, err := m.accounts.Account(ctx, unquoted(route.User))
 		if err != nil {
 			return nil, fmt.Errorf("looking up %s: %w", route.User, err)
 		}
@@ -80,12 +96,27 @@ func (m *MTA) finalTarget(ctx context.Context, r queue.Recipient) ([]queue.Targe
 	return []queue.Target{{Addr: r.Address(), Route: route, Control: r.Control}}, nil
 }
 
-// RunQueue tries everything in the queue once, whether or not it is due, and returns when all attempts have ended.
-func (m *MTA) RunQueue(ctx context.Context) error {
-	if _, err := m.queue.Admin(ctx, queue.Filter{}, queue.Action{Kind: queue.ActionRetry}); err != nil {
+// unquoted removes quotes and backslashes, as in \ann.
+func unquoted(user string) string {
+	var b strings.Builder
+	for i := 0; i < len(user); i++ {
+		switch {
+		case user[i] == '"':
+			continue
+		case user[i] == '\\' && i+1 < len(user):
+			i++
+		}
+		b.WriteByte(user[i])
+	}
+	return b.String()
+}
+
+// RunQueue tries what f selects in the queue once, whether or not it is due, and returns when all attempts have ended.
+func (m *MTA) RunQueue(ctx context.Context, f queue.Filter) error {
+	if _, err := m.queue.Admin(ctx, f, queue.Action{Kind: queue.ActionRetry}); err != nil {
 		return err
 	}
-	for u, err := range m.queue.List(ctx, queue.Filter{}) {
+	for u, err := range m.queue.List(ctx, f) {
 		if err != nil {
 			m.problem("", err)
 			continue
@@ -95,7 +126,7 @@ func (m *MTA) RunQueue(ctx context.Context) error {
 			m.problem(string(u.ID), err)
 			continue
 		}
-		m.handOver(claims)
+		m.runner.Submit(claims...)
 	}
 	return m.Finish(ctx)
 }

@@ -22,6 +22,7 @@ type session struct {
 	helo     string
 	extended bool
 	tx       *transaction
+	discard  bool // whatever this client sends is thrown away
 }
 
 // transaction is what MAIL began and the end of DATA, or Reset, ends.
@@ -42,12 +43,18 @@ type acceptedRcpt struct {
 
 // openSession is the server's smtpd.NewSession: it asks access whether the client may talk to us.
 func (m *MTA) openSession(ctx context.Context, remote net.Addr) (smtpd.Session, error) {
+	s := &session{m: m}
 	var ip netip.Addr
-	if tcp, ok := remote.(*net.TCPAddr); ok {
-		ip = tcp.AddrPort().Addr().Unmap()
+	switch r := remote.(type) {
+	case *net.TCPAddr:
+		ip = r.AddrPort().Addr().Unmap()
+	case stdioAddr:
+		s.text = r.String()
 	}
 	name := m.names.lookup(ctx, ip)
-	s := &session{m: m, text: relayText(name, ip)}
+	if s.text == "" {
+		s.text = relayText(name, ip)
+	}
 	s.client = access.Client{Addr: ip, Name: name.host, PTR: name.host, Verified: access.NameOK}
 	switch {
 	case name.host == "":
@@ -62,6 +69,7 @@ func (m *MTA) openSession(ctx context.Context, remote net.Addr) (smtpd.Session, 
 		m.observe(mtakit.Event{Kind: mtakit.EventReject, FromMailer: mtakit.MailerESMTP, Client: s.text, Text: "check_relay", Err: d.Err})
 		return s, d.Err
 	}
+	s.discard = d.Verdict == access.Discard
 	return s, nil
 }
 
@@ -94,7 +102,7 @@ func (s *session) Mail(ctx context.Context, cmd smtpd.Mail) error {
 	if err := s.m.room(cmd.Size); err != nil {
 		return err
 	}
-	tx := &transaction{mail: cmd, from: from}
+	tx := &transaction{mail: cmd, from: from, discard: s.discard}
 	d := s.m.policy.Load().FromPath(ctx, s.client, inside(cmd.Path))
 	if err := s.decided(tx, d, "check_mail", cmd.Path); err != nil {
 		return err
@@ -134,6 +142,7 @@ func (s *session) Rcpt(ctx context.Context, cmd smtpd.Rcpt) error {
 	}
 	res, err := s.m.resolver.Resolve(ctx, s.tx.from, addr)
 	if err == nil {
+		s.m.warn(res)
 		err = res.Err()
 	}
 	if err != nil {
@@ -169,6 +178,9 @@ func (s *session) Data(ctx context.Context, msg *smtpd.Message) (string, error) 
 
 // Verify implements smtpd.Session: whether the address leads anywhere.
 func (s *session) Verify(ctx context.Context, arg string) ([]string, error) {
+	if s.stranger() {
+		return nil, smtpd.ErrNoVerify
+	}
 	res, err := s.lookup(ctx, arg)
 	if err != nil {
 		return nil, err
@@ -188,6 +200,9 @@ func (s *session) Verify(ctx context.Context, arg string) ([]string, error) {
 
 // Expand implements smtpd.Session: the final addresses behind an alias.
 func (s *session) Expand(ctx context.Context, arg string) ([]string, error) {
+	if s.stranger() {
+		return nil, &mtakit.Error{Code: 502, Status: mtakit.StatusSecurity, Text: "Sorry, we do not allow this operation"}
+	}
 	res, err := s.lookup(ctx, arg)
 	if err != nil {
 		return nil, err
@@ -204,11 +219,11 @@ func (s *session) Expand(ctx context.Context, arg string) ([]string, error) {
 	return lines, nil
 }
 
-// lookup resolves the argument of VRFY and EXPN, for clients that may use this server as their own.
+// stranger reports whether the client is on another machine: it is not told who is here.
+func (s *session) stranger() bool { return s.client.Addr.IsValid() && !s.client.Addr.IsLoopback() }
+
+// lookup resolves the argument of VRFY and EXPN.
 func (s *session) lookup(ctx context.Context, arg string) (*mtakit.Resolution, error) {
-	if !s.client.Addr.IsLoopback() {
-		return nil, &mtakit.Error{Code: 502, Status: mtakit.StatusNotAuthorized, Text: "Sorry, we do not allow this operation"}
-	}
 	addr, _, err := mtakit.ParsePath(arg)
 	if err != nil {
 		return nil, about(arg, err)

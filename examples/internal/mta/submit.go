@@ -57,7 +57,7 @@ func (m *MTA) Submit(ctx context.Context, s *Submission) (queue.ID, error) {
 		if rcpts = headerRecipients(header, s.Rcpts); len(rcpts) == 0 {
 			return "", ErrNoRecipients
 		}
-		header = removeField(header, "Bcc")
+		header = removeField(removeField(header, "Bcc"), "Resent-Bcc")
 	}
 	sender := s.Sender
 	if sender == "" {
@@ -85,6 +85,7 @@ func (m *MTA) Submit(ctx context.Context, s *Submission) (queue.ID, error) {
 		if err != nil {
 			return "", err
 		}
+		m.warn(res)
 		if err := res.Err(); err != nil {
 			errs = append(errs, &RcptError{text, err})
 			continue
@@ -109,23 +110,29 @@ func (m *MTA) originDomain() string {
 // readLocal reads a message with LF or CR LF line ends, up to the end of input or, unless ignoreDots, a line with a
 // single dot.
 func readLocal(r io.Reader, ignoreDots bool, limit int64) (header, body []byte, err error) {
-	br := bufio.NewReader(r)
+	br := bufio.NewReaderSize(r, 64<<10)
 	var text []byte
+	start := 0 // of the line at hand
 	for {
-		line, err := br.ReadBytes('\n')
-		if err != nil && err != io.EOF {
+		part, err := br.ReadSlice('\n') // of a line: they may be long, and memory is not for a line without end
+		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return nil, nil, fmt.Errorf("reading the message: %w", err)
 		}
+		text = append(text, part...)
+		if int64(len(text)) > limit+2 { // a final CR LF may yet become LF
+			return nil, nil, tooBig(limit)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		line := text[start:]
 		if n := len(line); n >= 2 && line[n-2] == '\r' && line[n-1] == '\n' {
-			line = append(line[:n-2], '\n')
+			line[n-2] = '\n'
+			line, text = line[:n-1], text[:len(text)-1]
 		}
 		if !ignoreDots && (string(line) == ".\n" || string(line) == ".") {
+			text = text[:start]
 			break
-		}
-		text = append(text, line...)
-		if int64(len(text)) > limit {
-			return nil, nil, &mtakit.Error{Code: 552, Status: mtakit.StatusMailboxTooBig,
-				Text: fmt.Sprintf("Message exceeds maximum fixed size (%d)", limit)}
 		}
 		if err == io.EOF {
 			if len(line) > 0 { // the last line has no end: give it one, as sendmail does
@@ -133,6 +140,10 @@ func readLocal(r io.Reader, ignoreDots bool, limit int64) (header, body []byte, 
 			}
 			break
 		}
+		start = len(text)
+	}
+	if int64(len(text)) > limit {
+		return nil, nil, tooBig(limit)
 	}
 	var split queue.HeaderSplitter
 	var out bytes.Buffer
@@ -144,6 +155,10 @@ func readLocal(r io.Reader, ignoreDots bool, limit int64) (header, body []byte, 
 		return nil, nil, err
 	}
 	return split.Header(), out.Bytes(), nil
+}
+
+func tooBig(limit int64) error {
+	return &mtakit.Error{Code: 552, Status: mtakit.StatusMailboxTooBig, Text: fmt.Sprintf("Message exceeds maximum fixed size (%d)", limit)}
 }
 
 // completeHeader adds what a submitted message must have and may lack.
@@ -170,24 +185,29 @@ func (m *MTA) completeHeader(header []byte, from mtakit.Address, fullName string
 func quotePhrase(s string) string {
 	for _, r := range s {
 		if r != ' ' && !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~", r) {
-			return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ").Replace(s) + `"`
+			return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", " ").Replace(s) + `"`
 		}
 	}
 	return s
 }
 
-// headerRecipients lists the addresses in To, Cc and Bcc, without those in except (sendmail -t: arguments are to be
-// left out).
+// headerRecipients lists the addresses in To, Cc and Bcc, or of a message that is sent again, with any Resent- field in
+// it, those in Resent-To, Resent-Cc and Resent-Bcc. Those in except are left out (sendmail -t: its arguments).
 func headerRecipients(header []byte, except []string) []string {
 	skip := map[string]bool{}
 	for _, e := range except {
 		skip[strings.ToLower(inside(e))] = true
 	}
+	prefix := ""
+	for name := range fields(header) {
+		if len(name) > len("resent-") && strings.EqualFold(name[:len("resent-")], "resent-") {
+			prefix = "resent-"
+			break
+		}
+	}
 	var rcpts []string
 	for name, value := range fields(header) {
-		switch strings.ToLower(name) {
-		case "to", "cc", "bcc":
-		default:
+		if kind, ok := strings.CutPrefix(strings.ToLower(name), prefix); !ok || kind != "to" && kind != "cc" && kind != "bcc" {
 			continue
 		}
 		for _, member := range mtakit.ParseList(value, mtakit.Position{}) {

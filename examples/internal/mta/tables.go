@@ -16,6 +16,8 @@ import (
 	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/mailertable"
 	"github.com/mtakit/mtakit/table"
+	"github.com/mtakit/mtakit/table/bdb"
+	"github.com/mtakit/mtakit/table/cdb"
 	"github.com/mtakit/mtakit/virtuser"
 )
 
@@ -46,8 +48,12 @@ type accountsTable struct {
 // state of all.
 func (c *Config) loadTables(ctx context.Context, report func(*table.Generation, error)) (*table.Set, error) {
 	etc := func(name string) string { return filepath.Join(c.Etc, name) }
+	aliases, err := c.aliasSource()
+	if err != nil {
+		return nil, err
+	}
 	src := []table.Source{
-		parsed(aliasTable, c.Aliases, alias.Parse),
+		aliases,
 		parsed(virtTable, etc(virtTable), virtuser.Parse),
 		parsed(mailerTable, etc(mailerTable), mailertable.Parse),
 		parsed(accessTable, etc(accessTable), access.Parse),
@@ -61,6 +67,19 @@ func (c *Config) loadTables(ctx context.Context, report func(*table.Generation, 
 		}})
 	}
 	return table.NewSet(ctx, &table.SetOptions{Report: report}, src...)
+}
+
+// aliasSource is the text of the aliases, or, with a class in front, the map that newaliases made of it.
+func (c *Config) aliasSource() (table.Source, error) {
+	class, file, ok := strings.Cut(c.Aliases, ":")
+	if !ok {
+		return parsed(aliasTable, c.Aliases, alias.Parse), nil
+	}
+	maps := table.Registry{"hash": bdb.Hash(), "btree": bdb.Btree(), "cdb": cdb.Engine()}
+	if _, err := maps.Engine(class); err != nil {
+		return table.Source{}, fmt.Errorf("-aliases %s: %w", c.Aliases, err)
+	}
+	return maps.Source(aliasTable, class+":"+file)
 }
 
 // parsed is a source made of one text file. A file that does not exist is an empty table.

@@ -36,9 +36,10 @@ Try, in another terminal:
   swaks --server %[1]s --from you@client.example --to team@%[2]s      an alias
   swaks --server %[1]s --from you@client.example --to info@%[2]s      a virtual user
   go run ./examples/sendmail -bv team info@%[2]s                       where would it go?
+  go run ./examples/explain ann@%[2]s                                  and why?
   go run ./examples/mailq
 
-  curl works, too: curl smtp://127.0.0.1:%[3]s --mail-from you@client.example --mail-rcpt ann@%[2]s -T README.md
+  curl works, too: curl --crlf smtp://127.0.0.1:%[3]s --mail-from you@client.example --mail-rcpt ann@%[2]s -T README.md
 
 Ctrl-C ends the server.
 `, addr, domain, port)

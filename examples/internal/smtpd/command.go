@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -318,6 +319,10 @@ func (c *conn) lookup(ctx context.Context, verb, arg string) {
 		ask = c.sess.Expand
 	}
 	lines, err := ask(ctx, arg)
+	if errors.Is(err, ErrNoVerify) {
+		c.reply(252, mtakit.Status(2_005_002), "Cannot VRFY user; try RCPT to attempt delivery (or try finger)")
+		return
+	}
 	if err != nil {
 		c.replyError("", err)
 		return

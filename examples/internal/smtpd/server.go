@@ -75,7 +75,8 @@ type Session interface {
 	Rcpt(ctx context.Context, r Rcpt) error
 	// Data takes the message. It returns the queue id for the reply when the message is safe.
 	Data(ctx context.Context, m *Message) (id string, err error)
-	// Verify answers VRFY, Expand EXPN: one line per address.
+	// Verify answers VRFY, Expand EXPN: one line per address. ErrNoVerify tells nothing, with the 252 that RFC 5321
+	// section 7.3 has for that.
 	Verify(ctx context.Context, arg string) ([]string, error)
 	Expand(ctx context.Context, arg string) ([]string, error)
 	// Reset ends the transaction that Mail began.
@@ -83,6 +84,9 @@ type Session interface {
 	// Close is called when the connection ends.
 	Close()
 }
+
+// ErrNoVerify is what Session.Verify returns when it does not want to tell.
+var ErrNoVerify = errors.New("addresses are not verified")
 
 // NewSession is called when a client connects. An error is given to the client as a refusal: with code 421 at
 // once, with another code as the answer to every MAIL, as sendmail does.
