@@ -229,7 +229,7 @@ func TestKeywords(t *testing.T) {
 func TestWatch(t *testing.T) {
 	d := newDir(t, nil)
 	first := put(t, d, "Subject: 1\n\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	step := 0
 	var second Entry

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-const waitLimit = 10 * time.Second
+const waitLimit = 30 * time.Second
 
-// WaitFor waits until cond is true, looking at ever longer intervals of 1 to 50 ms. After ten seconds the test fails;
+// WaitFor waits until cond is true, looking at ever longer intervals of 1 to 50 ms. After thirty seconds the test fails;
 // what says what was waited for. In a testing/synctest bubble it takes no real time.
 func WaitFor(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()

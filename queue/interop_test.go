@@ -315,7 +315,7 @@ func TestWeDeliverSendmails(t *testing.T) {
 	}
 	var m counter
 	stop := startRunner(t, d, &m)
-	require.Eventually(t, func() bool { return strings.Contains(list(t, d, false), "Total requests: 0") }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(list(t, d, false), "Total requests: 0") }, time.Minute, 10*time.Millisecond)
 	stop()
 	require.Len(t, m.got, 2)
 	slices.SortFunc(m.got, func(a, b received) int { return len(b.rcpts) - len(a.rcpts) })

@@ -132,7 +132,7 @@ func TestHostileContent(t *testing.T) {
 		c, err := net.Dial("tcp", p.addr)
 		require.NoError(t, err)
 		defer c.Close()
-		require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
 		go io.WriteString(c, "EHLO c\r\nMAIL FROM:<a@client.example>\r\nRCPT TO:<ann@example.test>\r\nDATA\r\nSubject: hostile\r\n\r\n"+body+
 			"\r\n.\r\nNOOP\r\nQUIT\r\n")
 		out, err := io.ReadAll(c)

@@ -87,7 +87,7 @@ func talk(t *testing.T, m *MTA, ip string, lines ...string) []string {
 	}()
 	defer func() { <-done }()
 	defer client.Close()
-	require.NoError(t, client.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, client.SetDeadline(time.Now().Add(time.Minute)))
 	br := bufio.NewReader(client)
 	reply := func() string {
 		var all []string
@@ -178,7 +178,7 @@ func log(t *testing.T, m *MTA) string {
 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	require.Eventually(t, cond, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, cond, time.Minute, 5*time.Millisecond, what)
 }
 
 const passwdABCD = "ann:x:1:1::DATA/home/ann:/bin/sh\nbob:x:1:1::DATA/home/bob:/bin/sh\n" +

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -134,30 +135,32 @@ func (d *deadlines) Write(p []byte) (int, error) {
 // a wait that used up most of the limit of the reply before.
 func TestWriteDeadline(t *testing.T) {
 	t.Parallel()
-	client, server := net.Pipe()
-	defer client.Close()
-	const limit = 4 * time.Second
-	d := &deadlines{Conn: server, limit: limit}
-	s := smtpd.New(func(context.Context, net.Addr) (smtpd.Session, error) { return longExpand{}, nil },
-		smtpd.Options{Hostname: host, CommandTimeout: limit})
-	done := make(chan struct{})
-	go func() { s.ServeConn(context.Background(), d); close(done) }()
-	br := bufio.NewReader(client)
-	_, err := br.ReadString('\n')
-	require.NoError(t, err)
-	time.Sleep(limit * 5 / 8)
-	io.WriteString(client, "EXPN all\r\n")
-	for lines := 1; ; lines++ {
-		line, err := br.ReadString('\n')
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		const limit = 4 * time.Second
+		d := &deadlines{Conn: server, limit: limit}
+		s := smtpd.New(func(context.Context, net.Addr) (smtpd.Session, error) { return longExpand{}, nil },
+			smtpd.Options{Hostname: host, CommandTimeout: limit})
+		done := make(chan struct{})
+		go func() { s.ServeConn(context.Background(), d); close(done) }()
+		br := bufio.NewReader(client)
+		_, err := br.ReadString('\n')
 		require.NoError(t, err)
-		if strings.HasPrefix(line, "250 ") {
-			assert.Equal(t, 1000, lines)
-			break
+		time.Sleep(limit * 5 / 8)
+		io.WriteString(client, "EXPN all\r\n")
+		for lines := 1; ; lines++ {
+			line, err := br.ReadString('\n')
+			require.NoError(t, err)
+			if strings.HasPrefix(line, "250 ") {
+				assert.Equal(t, 1000, lines)
+				break
+			}
 		}
-	}
-	client.Close()
-	<-done
-	assert.Zero(t, d.late.Load())
+		client.Close()
+		<-done
+		assert.Zero(t, d.late.Load())
+	})
 }
 
 type longExpand struct{ discard }
