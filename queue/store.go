@@ -57,9 +57,8 @@ type Draft interface {
 	// deliveries before the commit. The reader ends with the draft.
 	Open(ctx context.Context) (io.ReadCloser, error)
 
-	// Commit makes the message durable and visible. When it returns nil, all units are there; a crash before that may leave some
-	// of them, which nobody has acknowledged. When it returns nil, body and envelope survive a
-	// power failure. After an error nothing is queued, except with ErrUncertain. An ID that the caller chose and that is
+	// Commit makes the message durable and visible. When it returns nil, all units are there, and body and envelope survive
+	// a power failure; a crash before that may leave some of the units, which nobody has acknowledged. After an error nothing is queued, except with ErrUncertain. An ID that the caller chose and that is
 	// there already is the same message: nil when it is equal, ErrConflict when it is not. A second Commit of the same
 	// draft returns what the first one did.
 	Commit(ctx context.Context) error
