@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,20 @@ func newWorld(t *testing.T, o Options) *world {
 	}
 	w.runner = NewRunner(o)
 	return w
+}
+
+// tried returns when deliveries were tried so far, since the start.
+func (w *world) tried() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.tries)
+}
+
+// reported returns the reports so far.
+func (w *world) reported() []*Report {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.report)
 }
 
 func (w *world) deliver(_ context.Context, a *mtakit.Attempt) []mtakit.Result {
@@ -100,10 +115,10 @@ func TestRunnerFiveDays(t *testing.T) {
 		time.Sleep(6 * 24 * time.Hour)
 		synctest.Wait()
 		assert.Zero(t, w.left())
-		assert.Len(t, w.tries, 121, "one at once, then one an hour for five days")
-		if assert.Len(t, w.report, 2) {
-			assert.Equal(t, "Warning: could not send message for past 4 hours", w.report[0].Text)
-			assert.Equal(t, "Cannot send message for 5 days", w.report[1].Text)
+		assert.Len(t, w.tried(), 121, "one at once, then one an hour for five days")
+		if assert.Len(t, w.reported(), 2) {
+			assert.Equal(t, "Warning: could not send message for past 4 hours", w.reported()[0].Text)
+			assert.Equal(t, "Cannot send message for 5 days", w.reported()[1].Text)
 		}
 		cancel()
 		require.NoError(t, <-done)
@@ -121,5 +136,5 @@ func TestRunnerDelivers(t *testing.T) {
 	require.Eventually(t, func() bool { return w.left() == 0 }, 10*time.Second, 10*time.Millisecond)
 	cancel()
 	require.NoError(t, <-done)
-	assert.Len(t, w.tries, 100)
+	assert.Len(t, w.tried(), 100)
 }

@@ -41,13 +41,15 @@ func TestDestinationDownCostsOneAttempt(t *testing.T) {
 			w.queue("bob@example.net")
 		}
 		synctest.Wait()
-		assert.Len(t, w.tries, 1, "the other 29 learn from the first")
+		assert.Len(t, w.tried(), 1, "the other 29 learn from the first")
 		time.Sleep(59 * time.Minute) // back-off of the destination: 1, 2, 4, 8, 16, 30 minutes
 		synctest.Wait()
-		assert.LessOrEqual(t, len(w.tries), 7)
-		assert.GreaterOrEqual(t, len(w.tries), 5)
+		assert.LessOrEqual(t, len(w.tried()), 7)
+		assert.GreaterOrEqual(t, len(w.tried()), 5)
 		assert.Equal(t, []string{"example.net"}, w.runner.Stats().Down)
+		w.mu.Lock()
 		w.answer = func(int, *mtakit.Attempt) error { return nil }
+		w.mu.Unlock()
 		time.Sleep(4 * time.Hour)
 		synctest.Wait()
 		assert.Zero(t, w.left())
@@ -68,7 +70,7 @@ func TestExpiryDoesNotWaitForTheDestination(t *testing.T) {
 		synctest.Wait()
 		assert.Zero(t, w.left())
 		bounces, warnings := 0, 0
-		for _, r := range w.report {
+		for _, r := range w.reported() {
 			switch r.Text {
 			case "Cannot send message for 5 days":
 				bounces++
@@ -186,8 +188,8 @@ func TestRateAndConcurrencyLimits(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Len(t, w.tries, 5)
-		for i, at := range w.tries {
+		require.Len(t, w.tried(), 5)
+		for i, at := range w.tried() {
 			assert.Equal(t, time.Duration(i)*10*time.Second, at.Round(time.Second))
 		}
 		stop()
@@ -207,8 +209,8 @@ func TestMinQueueAge(t *testing.T) {
 		w.queue("bob@example.net")
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		if assert.Len(t, w.tries, 3) {
-			assert.Equal(t, 2*time.Hour, w.tries[2].Round(time.Minute))
+		if assert.Len(t, w.tried(), 3) {
+			assert.Equal(t, 2*time.Hour, w.tried()[2].Round(time.Minute))
 		}
 		stop()
 	})
@@ -233,7 +235,7 @@ func TestDrain(t *testing.T) {
 		began := time.Now()
 		stop()
 		assert.Equal(t, 4*time.Second, time.Since(began))
-		assert.Len(t, w.tries, 2)
+		assert.Len(t, w.tried(), 2)
 		assert.Equal(t, 4, w.left(), "the others stay queued")
 		for u := range w.dir.List(t.Context(), Filter{}) {
 			cs, err := w.dir.Claim(t.Context(), ClaimRequest{IDs: []ID{u.ID}})
@@ -251,23 +253,23 @@ func TestOthersChanges(t *testing.T) {
 		stop := w.run()
 		id := w.queue("bob@example.net")
 		synctest.Wait()
-		require.Len(t, w.tries, 1)
+		require.Len(t, w.tried(), 1)
 		other, err := Open(w.dir.root, nil)
 		require.NoError(t, err)
 		_, err = other.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionRetry})
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		assert.Len(t, w.tries, 2, "retry")
+		assert.Len(t, w.tried(), 2, "retry")
 		_, err = other.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionHold})
 		require.NoError(t, err)
 		time.Sleep(30 * time.Hour)
-		assert.Len(t, w.tries, 2, "held")
+		assert.Len(t, w.tried(), 2, "held")
 		_, err = other.Admin(t.Context(), Filter{States: []State{Held}}, Action{Kind: ActionRelease})
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		assert.Len(t, w.tries, 3, "released")
+		assert.Len(t, w.tried(), 3, "released")
 		stop()
 	})
 }
