@@ -13,6 +13,13 @@ import (
 // maxRewrite is how deep sendmail nests its rewriting rulesets. It ends loops in the virtusertable.
 const maxRewrite = 50
 
+// maxExpansion is how long an address may grow in the virtusertable, in bytes: a value that names its argument twice doubles
+// it at every turn. sendmail's limit is one of the tokens, with this text.
+const (
+	maxExpansion     = 4096
+	expansionTooLong = "prescan: token too long"
+)
+
 // parsed is what the address rules make of one text: sendmail's ADDRESS when it leaves parseaddr.
 type parsed struct {
 	triple    Route // as the address test mode shows it
@@ -324,6 +331,10 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		return true
 	}
 	text := m.text()
+	if len(text) > maxExpansion {
+		p.syntax(StatusAddress, expansionTooLong)
+		return true
+	}
 	if p.r.VirtualRecursion == RecurseNever ||
 		p.r.VirtualRecursion == RecurseUnlessSelf && strings.EqualFold(text, lex.Join(f.local, " ")+"@"+f.domain()) {
 		p.resultOnce(text, level)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/mailertable"
+	"github.com/mtakit/mtakit/virtuser"
 )
 
 // office has users ann and bob and the given aliases.
@@ -155,4 +157,21 @@ func TestSteps(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.Len(t, back.Leaves, 2)
 	assert.Equal(t, res.Leaves[0].Steps(), back.Leaves[0].Steps)
+}
+
+// A value that names its argument twice doubles the address each time it is looked up again. That ends in a verdict, soon.
+func TestGrowingValues(t *testing.T) {
+	virtual, err := virtuser.Parse(strings.NewReader("@dom.test\t%1%1@dom.test\n"), "virtusertable")
+	require.NoError(t, err)
+	routes, err := mailertable.Parse(strings.NewReader(".\t%0.%0\n.test\t%1.%1.%1.x.test\n"), "mailertable")
+	require.NoError(t, err)
+	r := &mtakit.Resolver{LocalDomains: mtakit.DomainSet{"dom.test": true}, Virtual: virtuser.New(virtual), Router: mailertable.New(routes)}
+	for _, addr := range []mtakit.Address{{Local: "joe", Domain: "dom.test"}, {Local: "joe", Domain: "a.b.c.test"}} {
+		res, err := r.Resolve(t.Context(), mtakit.Address{}, addr)
+		require.NoError(t, err)
+		require.NotEmpty(t, res.Leaves)
+	}
+	res, err := r.Resolve(t.Context(), mtakit.Address{}, mtakit.Address{Local: "joe", Domain: "dom.test"})
+	require.NoError(t, err)
+	require.EqualError(t, res.Err(), "553 5.1.0 prescan: token too long")
 }

@@ -59,6 +59,15 @@ const maxSteps = 50
 var errTooDeep = &mtakit.Error{Code: 554, Status: mtakit.StatusPermanent, Exit: 70,
 	Text: "rewrite: excessive recursion (max 50), ruleset Mailertable"}
 
+// A value that names its argument twice doubles the name at every turn, so both its text and its tokens are bounded: far
+// above what sendmail's address rules take.
+const (
+	maxText   = 4096
+	maxTokens = 1000
+)
+
+var errTooLong = &mtakit.Error{Code: 553, Status: mtakit.StatusAddress, Text: "prescan: token too long"}
+
 // find returns the tokens of the value that decides. Values without a mailer decide nothing: they take the place of the
 // name in the further search, which ends with them in the end.
 func (s *search) find(domain string) (value []string, ok bool, err error) {
@@ -66,7 +75,7 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 	value, found, err := s.lookup(domain)
 	switch {
 	case err != nil:
-		return nil, false, err
+		return nil, found, err
 	case found && hasMailer(value):
 		return value, true, nil
 	case found:
@@ -81,7 +90,7 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 		value, found, err := s.lookup("."+lex.Join(rest, " "), prefix+label, label)
 		switch {
 		case err != nil:
-			return nil, false, err
+			return nil, found, err
 		case found && hasMailer(value):
 			return value, true, nil
 		}
@@ -95,10 +104,10 @@ func (s *search) find(domain string) (value []string, ok bool, err error) {
 		}
 	}
 	value, found, err = s.lookup(".", prefix+lex.Join(host, " "))
-	return value, found && hasMailer(value), err
+	return value, found && (err != nil || hasMailer(value)), err
 }
 
-// lookup asks for one key and expands its value.
+// lookup asks for one key and expands its value. A verdict about the value is an error with ok true.
 func (s *search) lookup(key string, args ...string) (tokens []string, ok bool, err error) {
 	s.step.Tried = append(s.step.Tried, key)
 	folded := maptext.Key(key)
@@ -113,7 +122,13 @@ func (s *search) lookup(key string, args ...string) (tokens []string, ok bool, e
 		return nil, false, err
 	}
 	s.step.Key, s.step.Value, s.step.Pos = key, value, pos
-	tokens, _, _ = lex.Scan(maptext.Expand(value, append([]string{key}, args...)...), 0)
+	text := maptext.Expand(value, append([]string{key}, args...)...)
+	if len(text) > maxText {
+		return nil, true, errTooLong
+	}
+	if tokens, _, _ = lex.Scan(text, 0); len(tokens) > maxTokens {
+		return nil, true, errTooLong
+	}
 	return tokens, true, nil
 }
 

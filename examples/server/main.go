@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/mtakit/mtakit"
@@ -46,17 +47,21 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	go func() { // ends with ctx
+	reloading, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		for {
 			select {
 			case <-hup:
-				m.Reload(ctx)
-			case <-ctx.Done():
+				_ = m.Reload(reloading) // the log has it
+			case <-reloading.Done():
 				return
 			}
 		}
-	}()
+	})
 	err = m.Serve(ctx, func(addr string) { m.Welcome(out, addr) })
+	signal.Stop(hup)
+	stop()
+	wg.Wait() // a reload writes to the log that Close ends
 	return errors.Join(err, m.Close())
 }

@@ -20,7 +20,7 @@ import (
 // TestScripts runs the stories in testdata/script against the real commands. Beside testscript's own, they have
 //
 //	serve [FLAG...]           start a server with its data in $WORK/data; $SERVER is where it listens
-//	stop                      end it and expect a clean exit
+//	shutdown                  end it and expect a clean exit
 //	kill                      end it without warning
 //	[!] waitfor REGEXP GLOB   wait until a file of that name has such a text
 //	nofile GLOB               wait until no file has such a name
@@ -53,14 +53,14 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":   func(ts *testscript.TestScript, neg bool, args []string) { serve(t, ts, args) },
-			"stop":    func(ts *testscript.TestScript, neg bool, args []string) { running(ts).stop() },
-			"kill":    func(ts *testscript.TestScript, neg bool, args []string) { running(ts).kill() },
-			"waitfor": waitFor,
-			"nofile":  noFile,
-			"sink":    sunk,
-			"reply":   reply,
-			"subst":   subst,
+			"serve":    func(ts *testscript.TestScript, neg bool, args []string) { serve(t, ts, args) },
+			"shutdown": func(ts *testscript.TestScript, neg bool, args []string) { running(ts).stop() },
+			"kill":     func(ts *testscript.TestScript, neg bool, args []string) { running(ts).kill() },
+			"waitfor":  waitFor,
+			"nofile":   noFile,
+			"sink":     sunk,
+			"reply":    reply,
+			"subst":    subst,
 		},
 	})
 }

@@ -184,8 +184,6 @@ func eventually(t *testing.T, what string, cond func() bool) {
 const passwdABCD = "ann:x:1:1::DATA/home/ann:/bin/sh\nbob:x:1:1::DATA/home/bob:/bin/sh\n" +
 	"carol:x:1:1::DATA/home/carol:/bin/sh\ndora:x:1:1::DATA/home/dora:/bin/sh\n"
 
-func setSuperSafe(c *Config) { c.SuperSafe = "true" }
-
 func relayTo(domain, host string) func(*Config) {
 	return func(c *Config) { c.Relays = append(c.Relays, fmt.Sprintf("%s=%s", domain, host)) }
 }

@@ -42,6 +42,7 @@ type MTA struct {
 	mailers  map[string]mtakit.Mailer
 	hops     hops
 	queue    *queue.Dir
+	found    found
 	runner   *queue.Runner
 	logger   *logfmt.Writer
 	counters *stats.Collector

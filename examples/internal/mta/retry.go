@@ -3,7 +3,9 @@ package mta
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -16,9 +18,9 @@ func (m *MTA) openQueue() error {
 	if err != nil {
 		return err
 	}
-	m.queue = dir
+	m.queue, m.found.Dir = dir, dir
 	o := queue.Options{
-		Store: dir, Resolve: m.resolveQueued, Mailers: m.mailers, Report: m.reportQueued, Listener: m.observe,
+		Store: &m.found, Resolve: m.resolveQueued, Mailers: m.mailers, Report: m.reportQueued, Listener: m.observe,
 		Rescan: time.Duration(m.cfg.QueueInterval), Retry: m.retryAfter,
 		DestinationBackoff: queue.Backoff{First: min(time.Minute, time.Duration(m.cfg.QueueInterval)), Max: 30 * time.Minute},
 	}
@@ -29,6 +31,21 @@ func (m *MTA) openQueue() error {
 	}
 	m.runner = queue.NewRunner(o)
 	return nil
+}
+
+// found is the queue as the runner sees it: what it finds there, it tries. A command that only wants to see its own
+// message off hides the rest, which is the server's work.
+type found struct {
+	*queue.Dir
+	nothing atomic.Bool
+}
+
+// List implements queue.Store.
+func (f *found) List(ctx context.Context, filter queue.Filter) iter.Seq2[*queue.Unit, error] {
+	if f.nothing.Load() {
+		return func(func(*queue.Unit, error) bool) {}
+	}
+	return f.Dir.List(ctx, filter)
 }
 
 // retryAfter is the wait after an attempt: the queue interval first, then longer and longer, up to four hours.
@@ -128,12 +145,18 @@ func (m *MTA) RunQueue(ctx context.Context, f queue.Filter) error {
 		}
 		m.runner.Submit(claims...)
 	}
-	return m.Finish(ctx)
+	m.found.nothing.Store(len(f.Patterns) > 0)
+	return m.finish(ctx)
 }
 
 // Finish runs the first attempts of what was accepted, for a process that is about to end. What cannot be delivered now
 // waits for the server.
 func (m *MTA) Finish(ctx context.Context) error {
+	m.found.nothing.Store(true)
+	return m.finish(ctx)
+}
+
+func (m *MTA) finish(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)

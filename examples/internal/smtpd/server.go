@@ -3,7 +3,9 @@ package smtpd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -163,6 +165,13 @@ func (s *Server) drain(ctx context.Context) {
 // ServeConn runs the dialogue on one connection and closes it. It also serves standard input and output (sendmail
 // -bs), wrapped as a net.Conn.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
+	defer func() {
+		// One client's session must not end the others'. What was accepted is synced; what was not, the client still has.
+		if p := recover(); p != nil {
+			s.opt.Problem(fmt.Errorf("panic in the session with %v: %v\n%s", nc.RemoteAddr(), p, debug.Stack()))
+			nc.Close()
+		}
+	}()
 	c := newConn(s, nc)
 	defer nc.Close()
 	s.mu.Lock()

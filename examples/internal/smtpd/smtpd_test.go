@@ -418,3 +418,18 @@ func (discard) Verify(context.Context, string) ([]string, error)         { retur
 func (discard) Expand(context.Context, string) ([]string, error)         { return nil, nil }
 func (discard) Close()                                                   {}
 func (discard) Reset()                                                   {}
+
+// panicky is a session with a fault.
+type panicky struct{ discard }
+
+func (panicky) Mail(context.Context, smtpd.Mail) error { panic("a fault") }
+
+// TestPanic: a fault in one session is reported and ends that session alone.
+func TestPanic(t *testing.T) {
+	problems := make(chan error, 1)
+	addr, _ := start(t, smtpd.Options{Hostname: host, Problem: func(err error) { problems <- err }},
+		func(context.Context, net.Addr) (smtpd.Session, error) { return panicky{}, nil })
+	assert.NotContains(t, talkRaw(t, addr, "MAIL FROM:<a@b.test>\r\n"), "250 2.1.0")
+	assert.ErrorContains(t, <-problems, "a fault")
+	assert.Contains(t, talkRaw(t, addr, "QUIT\r\n"), "221 2.0.0")
+}
