@@ -193,6 +193,7 @@ func (c *dirClaim) end() {
 		delete(c.d.held, c.id)
 	}
 	c.d.mu.Unlock()
+	filelock.Unlock(c.lock)
 	c.lock.Close()
 }
 

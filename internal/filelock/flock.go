@@ -33,6 +33,14 @@ func TryFlock(f vfs.File, exclusive bool) (bool, error) {
 	}
 }
 
+// Unlock gives up a lock of TryFlock. Closing the file does so too, unless a process that is being forked at that moment
+// has it for an instant longer; then others find it locked though we let it go.
+func Unlock(f vfs.File) {
+	if f.Fd() != vfs.NoFd {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	}
+}
+
 // TryOFD takes a write lock (exclusive) or read lock of fcntl(2) over the whole file, as an open file description
 // lock. It conflicts with the classic POSIX locks of other processes. It returns false when another holder is in
 // the way.

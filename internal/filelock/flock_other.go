@@ -13,6 +13,9 @@ func TryFlock(f vfs.File, exclusive bool) (bool, error) {
 	return f.Fd() == vfs.NoFd, noLocks(f)
 }
 
+// Unlock does nothing here.
+func Unlock(vfs.File) {}
+
 // TryOFD is not supported here.
 func TryOFD(f vfs.File, exclusive bool) (bool, error) {
 	return f.Fd() == vfs.NoFd, noLocks(f)
