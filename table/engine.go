@@ -41,6 +41,12 @@ type OpenOptions struct {
 	// name, as sendmail does. A file that is rewritten in place gives errors then, which are ErrChanged. Tables of a Set
 	// are opened so, to keep a generation together.
 	Fixed bool
+	// CheckInterval is for files that are only ever replaced by a renaming, as Engine.Install does. Zero examines the file
+	// after each look-up, by one fstat(2). Otherwise a look-up that finds its key does so only when the last examination is
+	// that long ago: it may answer from a file that was replaced less than CheckInterval ago, and, should somebody write
+	// into the file after all, with a value that is half old and half new. "Absent" and errors are always confirmed by an
+	// examination, and a file that is cut short is an error or opened again, never a crash. Not used with Fixed.
+	CheckInterval time.Duration
 	// LockWait bounds the wait for a program that is writing the file. Zero means 10 seconds.
 	LockWait time.Duration
 	// Locked says that the caller holds a Lock on the file, so that none needs to be taken.

@@ -17,11 +17,21 @@ type btreePlan struct {
 	levels [][][]entry // internal pages, the lowest level first; the last level is the root alone
 }
 
-// ordered is a record in key order, with the first eight bytes of its key.
+// ordered is a record in key order, with what sorting and cutting need to know of it, so that they need not fetch it.
 type ordered struct {
-	prefix uint64
+	prefix uint64 // eight bytes of the key, zero where it has ended
 	rec    uint32
+	info   uint32 // what the record takes on a leaf, shifted by restBits, and how much is left of the key with the prefix
 }
+
+// restBits is the size of the part of ordered.info that counts bytes of a key. It ends at restMore: there are bytes behind the prefix.
+const (
+	restBits = 4
+	restMore = 9
+)
+
+func (o ordered) rest() uint32 { return o.info & (1<<restBits - 1) }
+func (o ordered) size() int    { return int(o.info >> restBits) }
 
 // entry is an entry of an internal page: the keys of child are not less than sep.
 type entry struct {
@@ -156,16 +166,22 @@ func (w *pageWriter) onLeaf(key []byte, set []int) bool { return w.pairBytes(key
 
 // planBtree sorts the records and cuts them into leaves.
 func (w *pageWriter) planBtree() *btreePlan {
-	p := &btreePlan{order: sortRecords(w.recs), leaves: []uint32{0}}
+	p := &btreePlan{order: make([]ordered, 0, w.recs.Len()), leaves: []uint32{0}}
+	for i := range w.recs.Slots() {
+		if w.recs.Head(i) {
+			size, long := w.leafSize(i)
+			p.long += long
+			p.order = append(p.order, ordered{rec: uint32(i), info: uint32(size) << restBits})
+		}
+	}
+	sortFrom(w.recs, p.order, 0)
 	used := 0
 	for i, o := range p.order {
-		size, long := w.leafSize(int(o.rec))
-		p.long += long
-		if used+size > w.room() {
+		if used+o.size() > w.room() {
 			p.leaves = append(p.leaves, uint32(i))
 			used = 0
 		}
-		used += size
+		used += o.size()
 	}
 	p.leaves = append(p.leaves, uint32(len(p.order)))
 	if len(p.leaves) > 2 {
@@ -299,51 +315,30 @@ func (w *pageWriter) internalPage(entries []entry, level byte) error {
 	return w.end()
 }
 
-// sortRecords returns the heads in key order: by bytes, shorter first.
-func sortRecords(recs *recstore.Store) []ordered {
-	order := make([]ordered, 0, recs.Len())
-	for i := range recs.Slots() {
-		if recs.Head(i) {
-			order = append(order, ordered{rec: uint32(i)})
-		}
-	}
-	sortFrom(recs, order, 0)
-	return order
-}
-
-// sortFrom sorts records whose keys have the same first depth bytes, eight bytes at a time: so each key is fetched from memory
-// once for eight bytes, and not for each comparison.
+// sortFrom sorts records whose keys have the same first depth bytes by key, shorter first, eight bytes at a time: so each key is
+// fetched from memory once for eight bytes, and not for each comparison.
 func sortFrom(recs *recstore.Store, order []ordered, depth int) {
 	for i := range order {
-		key, _ := recs.Record(int(order[i].rec))
-		order[i].prefix = prefix(key[min(depth, len(key)):], 0)
+		o := &order[i]
+		key, _ := recs.Record(int(o.rec))
+		o.prefix = prefix(key[depth:], 0)
+		o.info = o.info>>restBits<<restBits | uint32(min(len(key)-depth, restMore))
 	}
-	slices.SortFunc(order, func(a, b ordered) int { return cmp.Compare(a.prefix, b.prefix) })
+	// Of two keys with the same eight bytes, of which one ended before them and the other has zeros, the rest decides.
+	slices.SortFunc(order, func(a, b ordered) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return cmp.Compare(a.rest(), b.rest())
+	})
 	for len(order) > 0 {
 		n := 1
-		for n < len(order) && order[n].prefix == order[0].prefix {
+		for n < len(order) && order[n].prefix == order[0].prefix && order[n].rest() == order[0].rest() {
 			n++
 		}
-		if n > 1 {
-			sortEqual(recs, order[:n], depth+8)
+		if n > 1 && order[0].rest() == restMore {
+			sortFrom(recs, order[:n], depth+8)
 		}
 		order = order[n:]
-	}
-}
-
-// sortEqual sorts records whose keys have the same first depth bytes if missing ones are taken as zero. A key that ends there is
-// the beginning of all longer ones.
-func sortEqual(recs *recstore.Store, order []ordered, depth int) {
-	length := func(o ordered) int {
-		key, _ := recs.Record(int(o.rec))
-		return min(len(key), depth+1)
-	}
-	slices.SortFunc(order, func(a, b ordered) int { return cmp.Compare(length(a), length(b)) })
-	longer := len(order)
-	for longer > 0 && length(order[longer-1]) > depth {
-		longer--
-	}
-	if len(order)-longer > 1 {
-		sortFrom(recs, order[longer:], depth)
 	}
 }

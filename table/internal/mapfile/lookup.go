@@ -51,7 +51,10 @@ func (m *Map[V]) Lookup(ctx context.Context, key string) (value string, ok bool,
 	if q == nil {
 		q = new(question)
 	}
-	err = m.Do(ctx, func(view V) error { return m.ask(view, q, key) })
+	err = m.do(ctx, func(view V) (bool, error) {
+		err := m.ask(view, q, key)
+		return q.ok, err
+	})
 	value, ok = q.value, q.ok
 	q.value = ""
 	questions.Put(q)

@@ -1,7 +1,7 @@
 // Package mapfile maps a file into memory and keeps up with what others do to it: a file replaced by another is opened again,
 // and one that is rewritten in place, as makemap does, is never read half old and half new.
 //
-// Each use of the content is followed by an fstat(2) of the open file. While size, times and link count are those of the
+// Each use of the content is followed by an fstat(2) of the open file, unless an interval between them was asked for. While size, times and link count are those of the
 // moment of opening, what was read belonged together; otherwise it is thrown away, the file is opened again under a shared
 // flock(2), which waits for makemap, newaliases and postmap, and the use is repeated.
 package mapfile
@@ -38,6 +38,7 @@ type File[V any] struct {
 	fixed    bool
 	locked   bool
 	lockWait time.Duration
+	interval time.Duration // between examinations; 0: each time
 
 	cur  atomic.Pointer[snapshot[V]]
 	sem  chan struct{} // taken while opening again, and by Close
@@ -53,7 +54,11 @@ type snapshot[V any] struct {
 	stat  stamp
 	fresh bool
 	refs  atomic.Int64
+	next  atomic.Int64 // when the file is to be examined again, as time since epoch
 }
+
+// epoch is where times of examination count from: the clock is monotonic.
+var epoch = time.Now()
 
 // stamp is what betrays a change.
 type stamp struct {
@@ -68,6 +73,9 @@ func stampOf(st *syscall.Stat_t) stamp {
 // Open opens the file at path.
 func Open[V any](ctx context.Context, path string, o table.OpenOptions, parse func(data []byte, path string) (V, error)) (*File[V], error) {
 	f := &File[V]{path: path, parse: parse, fixed: o.Fixed, locked: o.Locked, lockWait: o.LockWait, sem: make(chan struct{}, 1)}
+	if !f.fixed {
+		f.interval = o.CheckInterval
+	}
 	if f.lockWait == 0 {
 		f.lockWait = 10 * time.Second
 	}
@@ -209,9 +217,27 @@ func (s *snapshot[V]) intact(fixed bool) bool {
 	return now == s.stat
 }
 
+// early reports whether the next examination of s is still to come.
+func (f *File[V]) early(s *snapshot[V]) bool {
+	if f.interval <= 0 {
+		return false
+	}
+	now := int64(time.Since(epoch))
+	if now < s.next.Load() {
+		return true
+	}
+	s.next.Store(now + int64(f.interval))
+	return false
+}
+
 // Do calls use with a view of the file. It may be called several times; what it produced counts when Do returns nil. The error
 // of use is returned when the file did not change meanwhile.
 func (f *File[V]) Do(ctx context.Context, use func(view V) error) error {
+	return f.do(ctx, func(view V) (bool, error) { return false, use(view) })
+}
+
+// do is Do for a use that says whether it is sure of its result, so that the file need not be examined each time.
+func (f *File[V]) do(ctx context.Context, use func(view V) (sure bool, err error)) error {
 	for range tries {
 		s, err := f.acquire()
 		if err != nil {
@@ -226,8 +252,9 @@ func (f *File[V]) Do(ctx context.Context, use func(view V) error) error {
 				return err
 			}
 		}
-		err = guard(func() error { return use(s.view) })
-		ok := s.intact(f.fixed)
+		sure := false
+		err = guard(func() (err error) { sure, err = use(s.view); return err })
+		ok := sure && err == nil && f.early(s) || s.intact(f.fixed)
 		s.release()
 		if ok {
 			return err
