@@ -29,6 +29,7 @@
 // A File is mapped into memory. After each look-up it asks the system whether the open file is still as it was opened, and
 // otherwise opens it again and repeats the look-up: it follows a file that was replaced, and waits for the lock of a
 // makemap or newaliases that rewrites one in place. The option Fixed keeps to the file that was opened.
+// The option CheckInterval asks less often, for files that nobody rewrites in place.
 //
 // # Writing
 //

@@ -9,12 +9,16 @@
 //	db, err := sql.Open("pgx", "postgres://mta@db/mail")
 //	aliases, err := sqltable.New(ctx, db, "SELECT value FROM alias WHERE name = $1 LIMIT 1", nil)
 //
-// PostgreSQL writes the parameter as $1, MySQL and SQLite as ?:
+// PostgreSQL (drivers pgx, lib/pq) writes the parameter as $1, MySQL (go-sql-driver/mysql) and SQLite (modernc.org/sqlite) as ?:
 //
-//	SELECT value FROM alias WHERE name = ? LIMIT 1
+//	db, err := sql.Open("mysql", "mta:secret@tcp(db:3306)/mail?timeout=5s")
+//	aliases, err := sqltable.New(ctx, db, "SELECT value FROM alias WHERE name = ? LIMIT 1", nil)
 //
-// Keys are looked up as they are. MySQL's usual collations ignore case and trailing blanks; where that is not wanted, compare
-// BINARY name = ?. Rows in a fixed order need an ORDER BY.
+// The repository's examples/sqltable tests a Table with SQLite; PostgreSQL and MySQL are documented only.
+//
+// Keys are looked up as they are. MySQL's usual collations ignore case, and many of them trailing blanks; where that is not wanted,
+// give the column a binary collation (VARBINARY, or COLLATE utf8mb4_bin for case alone), which keeps its index in use. Rows in a fixed
+// order need an ORDER BY.
 //
 // The connection pool is the caller's, with its limits (sql.DB.SetMaxOpenConns); New prepares the query once per connection. In front of
 // a slow database put a table.Cache.
