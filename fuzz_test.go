@@ -7,6 +7,8 @@ import (
 
 // What ParseAddress accepts prints as text that gives the same address again.
 func FuzzParseAddress(f *testing.F) {
+	f.Add("\"\\\x1a\\@\"")
+	f.Add("\"\\\x00\\\\\"@d.test")
 	for _, s := range []string{"ann@example.org", `"a b"@example.org`, "a@[IPv6:::1]", "γ@π.test", ".@x", `"\"\\"`, "a@b."} {
 		f.Add(s)
 	}

@@ -116,12 +116,14 @@ func cutLocal(s string) (local, rest string, err error) {
 				return "", "", badAddress(StatusMailboxSyntax, "Invalid characters in user name")
 			}
 			return b.String(), rest, nil
-		case c == '\\' && i+1 < len(s):
-			i++
-			b.WriteByte(s[i])
-		case c < ' ' || c == 0x7f:
-			return "", "", badAddress(StatusMailboxSyntax, "Invalid characters in user name")
 		default:
+			if c == '\\' && i+1 < len(s) {
+				i++
+				c = s[i]
+			}
+			if c < ' ' || c == 0x7f { // RFC 5321 section 4.1.2: not after a backslash either
+				return "", "", badAddress(StatusMailboxSyntax, "Invalid characters in user name")
+			}
 			b.WriteByte(c)
 		}
 	}
