@@ -164,6 +164,8 @@ func destinationOf(tokens []string) Destination {
 		return noDomain(written)
 	case at == 0:
 		return Fail{Code: 553, Status: StatusMailboxSyntax, Text: "User address required", Exit: exitUsage}
+	case strings.ContainsAny(domain, ",;<>()"): // a name with one of these would be read as something else next time
+		return Fail{Code: 553, Status: StatusBadSystem, Text: "Invalid host name", Exit: exitUsage}
 	}
 	return localDestination(tokens[:at], domain)
 }
