@@ -34,7 +34,7 @@ func FuzzParseAddress(f *testing.F) {
 // What ParseDestination accepts prints as text that gives the same destination again.
 func FuzzParseDestination(f *testing.F) {
 	for _, s := range []string{"ann", `\ann@b`, `"\a b"`, `"|x \"y\""`, "/a b", `"/a b"`, ":include:/x y", `":include:/x y"`,
-		"error:5.1.1:550 x", "a <b@c>", "g:x;", "a@[1.2.3.4]", `a\"b`, `"\\a"`, "<@a:b@c>", "<@a:b@,>", "a%b@c!d"} {
+		"error:5.1.1:550 x", "a <b@c>", "g:x;", "a@[1.2.3.4]", `a\"b`, `"\\a"`, "<@a:b@c>", "<@a:b@,>", `"""\/f\\"`, "a%b@c!d"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

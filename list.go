@@ -234,6 +234,10 @@ func localDestination(tokens []string, domain string) Destination {
 	if local == "" {
 		return Fail{Code: 553, Status: StatusMailboxSyntax, Text: "User address required", Exit: exitUsage}
 	}
+	if domain == "" && (local[0] == '/' || local[0] == '|' || local[0] == ':') {
+		// A file, program or list in disguise, as in """\/x": no user has such a name.
+		return Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser}
+	}
 	return Mailbox{Address{local, domain}}
 }
 
