@@ -54,7 +54,7 @@ func Records(text string) iter.Seq[Record] {
 				line++
 				l, rest, _ := strings.Cut(text, "\n")
 				text = rest
-				l = strings.TrimSuffix(l, "\r")
+				l = strings.TrimRight(l, "\r")
 				if folded {
 					val += "\n" + l
 				} else {
