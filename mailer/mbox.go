@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"strings"
 	"time"
 
@@ -66,26 +67,36 @@ func (m *Mbox) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipie
 	})
 }
 
+// making lets deliveries wait until a mailbox that another one makes has its owner and a single link.
+var making sync.Mutex
+
 // makeOwned makes an empty mailbox for a user who may not create files in the spool directory, as mail.local does.
 func makeOwned(path string, own rights) error {
+	making.Lock()
+	defer making.Unlock()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+	// Made aside and linked into place: nobody may see it while it still belongs to root.
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name())
 	err = f.Chown(own.uid, own.gid)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
+	if err != nil {
+		return err
 	}
-	return err
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Remove(f.Name()); err != nil { // before anybody finds two links to it
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 func now(utc bool) time.Time {
