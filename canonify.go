@@ -16,6 +16,7 @@ type focus struct {
 	local, host []string // tokens
 	canonical   bool
 	class       hostClass
+	plain       string // the whole text, as long as it is local@host, or a name, without anything special: see plainFocus
 }
 
 // hostClass remembers whether a host is ours.
@@ -63,22 +64,33 @@ func (f focus) text() string {
 // plainFocus takes a plain address apart without a tokenizer. It refuses those that some rule treats specially. room holds
 // the tokens.
 func plainFocus(text string, room *[2]string) (f focus, ok bool) {
-	if n := plainLen(text); n == 0 || n != len(text) {
+	at, label := -1, 0 // where the at sign stands, and where the last label of the domain begins
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '@':
+			if at >= 0 || i == 0 {
+				return f, false
+			}
+			at, label = i, i+1
+		case !plainByte[c]:
+			return f, false
+		case c == '.' && at >= 0:
+			if label == i { // an empty label
+				return f, false
+			}
+			label = i + 1
+		}
+	}
+	if at < 0 {
+		room[0] = text
+		return focus{local: room[:1:1], plain: text}, text != ""
+	}
+	last := text[label:]
+	if last == "" || strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
 		return f, false
 	}
-	local, domain, found := strings.Cut(text, "@")
-	room[0], room[1] = local, domain
-	if !found {
-		return focus{local: room[:1:1]}, true
-	}
-	if domain == "" || domain[0] == '.' || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
-		return f, false
-	}
-	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	if strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
-		return f, false
-	}
-	return focus{form: hosted, local: room[:1:1], host: room[1:]}, true
+	room[0], room[1] = text[:at], text[at+1:]
+	return focus{form: hosted, local: room[:1:1], host: room[1:], plain: text}, true
 }
 
 // findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign, or else
@@ -260,7 +272,7 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 	}
 	host, known, again := r.lookupName(ctx, name)
 	if host != name {
-		f.host = []string{host}
+		f.host, f.plain = []string{host}, ""
 	}
 	f.canonical = known
 	if !known {
