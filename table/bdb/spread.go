@@ -6,7 +6,7 @@ import (
 )
 
 // segmentSize is how much is written at a time.
-const segmentSize = 1 << 20
+const segmentSize = 256 << 10
 
 // spread writes pages that several goroutines make. What they make is n units in a row, each of one page or some.
 type spread struct {

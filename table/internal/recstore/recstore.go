@@ -13,10 +13,10 @@ import (
 
 const (
 	firstChunk  = 1 << 20
-	chunkBits   = 23 // all chunks but the first have this many bytes, as a power of two
+	chunkBits   = 22 // all chunks but the first have this many bytes, as a power of two
 	chunkSize   = 1 << chunkBits
 	maxChunks   = 1 << (32 - chunkBits + alignBits)
-	alignBits   = 2  // records begin at multiples of 4 bytes
+	alignBits   = 1  // records begin at multiples of 2 bytes
 	segmentBits = 14 // records per segment, as a power of two
 	segmentSize = 1 << segmentBits
 	gone        = ^Ref(0)
@@ -43,7 +43,7 @@ type entry struct {
 	ref  Ref
 }
 
-// Ref is where a record's bytes are: the number of the chunk, and the offset there in units of 4 bytes.
+// Ref is where a record's bytes are: the number of the chunk, and the offset there in units of 2 bytes.
 type Ref uint32
 
 // Options of a Store.
