@@ -60,9 +60,9 @@ func (r *Reader) hashItem(p *page, i, end int) (item []byte, start int, err erro
 	return p.b[start:end], start, nil
 }
 
-// lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page; what it does not
+// lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page. What it does not
 // find is searched from end to end, which also finds keys on unsorted pages of old versions, and on pages whose order is
-// confused by long keys.
+// confused by long keys; a page that turns out to be in order is not searched so again.
 func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
 	_, no := r.meta.bucketPage(hash(key))
 	prev := uint32(0)
@@ -75,7 +75,7 @@ func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
 			return nil, false, err
 		}
 		value, ok, err := r.bisectHashPage(&p, key)
-		if !ok {
+		if !ok && (err != nil || r.sorted[no/32].Load()>>(no%32)&1 == 0) {
 			value, ok, err = r.searchHashPage(&p, key)
 		}
 		if ok || err != nil {
@@ -121,6 +121,8 @@ func (r *Reader) bisectHashPage(p *page, key []byte) (value []byte, ok bool, err
 func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err error) {
 	low, end := p.at+2*p.n, len(p.b)
 	index := p.b[p.at:low]
+	sorted := p.kind == typeHash
+	var last []byte
 	for i := 0; i+4 <= len(index); i += 4 {
 		start, dataStart := int(r.u16(index[i:])), int(r.u16(index[i+2:]))
 		if start >= end || dataStart >= start || dataStart < low {
@@ -129,8 +131,12 @@ func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err
 		found := false
 		switch kind := p.b[start]; {
 		case kind == itemData:
-			found = end-start-1 == len(key) && string(p.b[start+1:end]) == string(key)
+			k := p.b[start+1 : end]
+			found = string(k) == string(key)
+			sorted = sorted && (i == 0 || compareHashKeys(last, k) < 0)
+			last = k
 		case kind == itemOffPage:
+			sorted = false
 			found, err = r.equalOffPage(p, start, p.b[start:end], key)
 		default:
 			err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", kind)
@@ -142,6 +148,9 @@ func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err
 			return r.firstHashValue(p, dataStart, p.b[dataStart:start])
 		}
 		end = dataStart
+	}
+	if sorted {
+		r.sorted[p.no/32].Or(1 << (p.no % 32))
 	}
 	return nil, false, nil
 }
@@ -305,5 +314,8 @@ func (r *Reader) walkHashPage(p *page, bucket uint32, yield func(key, value []by
 // longer first.
 func compareHashKeys(a, b []byte) int {
 	n := min(len(a), len(b))
-	return cmp.Or(bytes.Compare(a[:n], b[:n]), cmp.Compare(len(b), len(a)))
+	if c := bytes.Compare(a[:n], b[:n]); c != 0 {
+		return c
+	}
+	return cmp.Compare(len(b), len(a))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"sync/atomic"
 
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/internal/mapfile"
@@ -17,6 +18,9 @@ type Reader struct {
 	src  mapfile.Source
 	swap bool // the file has the other byte order than little-endian
 	meta Meta
+	// sorted has a bit for each page of a hash file that was once seen to be sound and in order, so that what bisection does not
+	// find there is not there.
+	sorted []atomic.Uint32
 	// budget, when not nil, is the number of pages that a walk may still read. No page of a sound file is met twice, so
 	// that damage cannot make a walk longer than the file.
 	budget *int64
@@ -40,6 +44,9 @@ func newReader(src mapfile.Source, size int64, name string) (*Reader, error) {
 	r := &Reader{name: name, size: size, src: src}
 	if err := r.parseMeta(); err != nil {
 		return nil, err
+	}
+	if r.meta.Type == "hash" {
+		r.sorted = make([]atomic.Uint32, r.meta.LastPage/32+1)
 	}
 	return r, nil
 }
