@@ -57,8 +57,9 @@
 // When an attempt leaves recipients, the unit is due again after Options.Retry, and the time is kept as the modification
 // time of its control file, where sendmail does not look. A destination that does not answer is backed off as a whole: its
 // units stay ready and cost nothing until one of them finds it up again. Units of one destination go by priority, lowest
-// value first, destinations in turn. After Options.Return a message bounces, after Options.Warn its sender hears of the
-// delay.
+// value first, destinations in turn. At the start, attempts begin with the first entries that are found, while the others
+// are still being read: priorities order what is known. After Options.Return a message bounces, after Options.Warn its
+// sender hears of the delay.
 //
 // # Differences from sendmail
 //
