@@ -37,13 +37,16 @@ type DirOptions struct {
 	// SuperSafe is sendmail's option of that name; the zero value is True.
 	SuperSafe SuperSafe
 	// SyncFS makes new messages durable with one syncfs(2) for all writers that wait, in place of an fsync for every file. It
-	// is faster where the spool has a file system of its own, and slow where others write much to the same one. Linux 5.8
-	// or later, which reports write errors through it.
+	// may be faster with many writers where the spool has a file system of its own, and is slow where others write much
+	// to the same one. Linux 5.8 or later, which reports write errors through it. Without effect when the queue
+	// directories are on several file systems.
 	SyncFS bool
 	// Create makes the directory (mode 0700) when it is missing.
 	Create bool
 	// FileMode is sendmail's QueueFileMode. Zero means 0600.
 	FileMode fs.FileMode
+	// MaxRcpts is the most recipients that a unit of the default group has when it is queued; see Group.MaxRcpts.
+	MaxRcpts int
 	// Groups are the queue groups besides the default one, which is the directory itself.
 	Groups []Group
 	// MinFree is the number of bytes that must stay free on the file system. Zero does not ask.
@@ -70,6 +73,9 @@ type Group struct {
 	Name string
 	// Path is relative to the queue directory; a trailing * takes every directory that begins so. Empty means Name.
 	Path string
+	// MaxRcpts is the most recipients that a unit has when it is queued; of one with more, several are made, and
+	// Envelope.Units has them after the commit. Zero means any number. sendmail: r=.
+	MaxRcpts int
 }
 
 // Dir is the spool on one machine: a Store in sendmail's files. Several processes, sendmail among them, may use one

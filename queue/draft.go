@@ -179,6 +179,7 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	}
 	w.done = true
 	w.env.ID = w.id
+	w.env.Units = w.d.split(w.env.Units)
 	hs, err := w.env.prepare(w.size, w.has8)
 	if err == nil && w.file == nil {
 		err = w.spill()
@@ -201,6 +202,31 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	}
 	w.err = storeError(w.id, err)
 	return w.claims, w.err
+}
+
+// split divides units that have more recipients than their group allows. The first part keeps its place.
+func (d *Dir) split(units []UnitSpec) []UnitSpec {
+	limit := func(group string) int {
+		for _, g := range d.opts.Groups {
+			if g.Name == group {
+				return g.MaxRcpts
+			}
+		}
+		return d.opts.MaxRcpts
+	}
+	var out []UnitSpec
+	for _, u := range units {
+		if n := limit(u.Group); n > 0 {
+			for len(u.Rcpts) > n {
+				part := u
+				part.Rcpts = u.Rcpts[:n:n]
+				out = append(out, part)
+				u.Rcpts = u.Rcpts[n:]
+			}
+		}
+		out = append(out, u)
+	}
+	return out
 }
 
 // commit writes body and control files and makes them durable; see the package comment for the two orders in which that

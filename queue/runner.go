@@ -45,6 +45,9 @@ type Options struct {
 	// Retry is the wait after an attempt that left recipients, counted from the attempt. Nil means Backoff{}. It must be a
 	// pure function of the unit: after a restart it is asked again.
 	Retry func(u *Unit) time.Duration
+	// Intervals are the waits of queue groups that are not to go by Retry: always the same, counted from the attempt.
+	// sendmail: I=, the interval of a group's queue runs.
+	Intervals map[string]time.Duration
 	// DestinationBackoff is the wait before a destination that did not answer is tried again, by any message. The zero value
 	// means 1 minute, doubled each time, at most 30 minutes.
 	DestinationBackoff Backoff
