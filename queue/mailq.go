@@ -155,6 +155,12 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 	if sp.df != sp.path {
 		title = sp.df
 	}
+	if !o.needsReading() && len(names) > 0 { // then every name counts, and the title need not wait for the files
+		printTitle(w, title, len(names), o)
+		if err := w.Flush(); err != nil {
+			return 0, err
+		}
+	}
 	entries, total := d.collect(ctx, names, o)
 	if err := ctx.Err(); err != nil {
 		return total, err
@@ -163,19 +169,8 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 		fmt.Fprintf(w, "%s is empty\n", title)
 		return 0, nil
 	}
-	plural := "s"
-	if total == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(w, "\t\t%s (%d request%s", title, total, plural)
-	if o.MaxRun > 0 && total > o.MaxRun {
-		fmt.Fprintf(w, ", only %d printed", o.MaxRun)
-	}
-	w.WriteString(")\n")
-	if o.Verbose {
-		w.WriteString("-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------\n")
-	} else {
-		w.WriteString("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------\n")
+	if o.needsReading() { // a quarantined entry under the wrong name is not counted
+		printTitle(w, title, total, o)
 	}
 	o.sort(entries)
 	load := o.Load()
@@ -188,6 +183,23 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 		w.Write(e.text)
 	}
 	return total, nil
+}
+
+func printTitle(w *bufio.Writer, dir string, total int, o *Listing) {
+	plural := "s"
+	if total == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(w, "\t\t%s (%d request%s", dir, total, plural)
+	if o.MaxRun > 0 && total > o.MaxRun {
+		fmt.Fprintf(w, ", only %d printed", o.MaxRun)
+	}
+	w.WriteString(")\n")
+	if o.Verbose {
+		w.WriteString("-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------\n")
+	} else {
+		w.WriteString("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------\n")
+	}
 }
 
 // collect reads the entries in parallel. total counts those that MaxRun cuts off, too.
