@@ -275,6 +275,41 @@ func TestWatch(t *testing.T) {
 	assert.Equal(t, []string{"added ", "added ", "changed S", "removed "}, got)
 }
 
+// What a watcher sees of messages that are there twice, and of those that move: one event for each change, and none
+// without.
+func TestLook(t *testing.T) {
+	d := newDir(t, nil)
+	touch := func(names ...string) {
+		for _, name := range names {
+			require.NoError(t, os.WriteFile(filepath.Join(d.Path(), name), nil, 0o600))
+		}
+	}
+	w := watched{d: d, known: map[string]sighting{}}
+	expect := func(want ...string) {
+		t.Helper()
+		events, err := w.look()
+		require.NoError(t, err)
+		var got []string
+		for _, ev := range events {
+			got = append(got, ev.Kind.String()+" "+ev.Entry.Sub.String()+"/"+ev.Entry.Name)
+		}
+		assert.Equal(t, want, got)
+	}
+	touch("new/3.both", "cur/3.both:2,S", "new/2.plain", "cur/1.flags:2,S")
+	expect("added cur/1.flags:2,S", "added new/2.plain", "added cur/3.both:2,S")
+	expect()
+	touch("cur/1.flags:2,F")
+	events, err := w.look() // which of the two it is, the directory decides; after that, there is peace
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(events), 1)
+	expect()
+	require.NoError(t, os.Remove(filepath.Join(d.Path(), "cur/3.both:2,S")))
+	require.NoError(t, os.Rename(filepath.Join(d.Path(), "new/2.plain"), filepath.Join(d.Path(), "cur/2.plain:2,")))
+	expect("changed cur/2.plain:2,", "changed new/3.both")
+	require.NoError(t, os.Remove(filepath.Join(d.Path(), "new/3.both")))
+	expect("removed new/3.both")
+}
+
 // Two flag changes of one message at the same time: none fails, and the message stays one.
 func TestConcurrentFlags(t *testing.T) {
 	d := newDir(t, &Options{NoSync: true})
