@@ -93,8 +93,8 @@ func plainFocus(text string, room *[2]string) (f focus, ok bool) {
 	return focus{form: hosted, local: room[:1:1], host: room[1:], plain: text}, true
 }
 
-// findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign, or else
-// the first bang, or else the last percent sign. Phrases, source routes and group names go.
+// findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign between two
+// words, or else the first bang, or else the last percent or at sign. Phrases, source routes and group names go.
 func findFocus(t []string) focus {
 	if len(t) == 0 {
 		return focus{form: nullPath}
@@ -109,17 +109,23 @@ func findFocus(t []string) focus {
 	}
 	t = stripRoute(t)
 
-	if at := lastIndex(t, "@"); at >= 0 {
-		if len(t) == 1 {
-			return focus{form: nullPath}
+	if len(t) == 1 && (t[0] == "@" || t[0] == "%") {
+		return focus{form: nullPath}
+	}
+	for at := len(t) - 2; at > 0; at-- {
+		if t[at] == "@" {
+			return focus{form: hosted, local: t[:at], host: t[at+1:]}
 		}
-		return focus{form: hosted, local: t[:at], host: t[at+1:]}
 	}
 	if f, ok := bangFocus(t); ok {
 		return f
 	}
-	if at := lastIndex(t, "%"); at >= 0 {
-		return focus{form: hosted, local: t[:at], host: t[at+1:]}
+	if at := max(lastIndex(t, "@"), lastIndex(t, "%")); at >= 0 {
+		f := focus{form: hosted, local: t[:at], host: t[at+1:]}
+		if at > 0 && t[0] == "@" {
+			f.local = slices.Concat([]string{"%"}, t[1:at])
+		}
+		return f
 	}
 	return focus{local: t}
 }
@@ -212,11 +218,11 @@ func stripRoute(t []string) []string {
 
 // bangFocus reads host!user, the form of UUCP. A host without a dot belongs to the pseudo domain UUCP.
 func bangFocus(t []string) (focus, bool) {
-	bang := slices.Index(t, "!")
+	bang := slices.Index(t[min(1, len(t)):], "!") + 1
 	if bang < 1 || bang == len(t)-1 {
 		return focus{}, false
 	}
-	host := slices.Clone(t[:bang])
+	host := slices.DeleteFunc(slices.Clone(t[:bang]), func(s string) bool { return s == "@" })
 	if bang < 3 || t[bang-2] != "." {
 		host = append(host, ".", "UUCP")
 	}

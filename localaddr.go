@@ -114,7 +114,7 @@ func (r *Resolver) account(ctx context.Context, name string) (Account, bool, err
 	if ok || err != nil {
 		return acct, ok, err
 	}
-	if lower := strings.ToLower(name); lower != name {
+	if lower := lex.Fold(name); lower != name {
 		return r.Accounts.Account(ctx, lower)
 	}
 	return Account{}, false, nil

@@ -187,6 +187,9 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 		p.syntax(StatusMailboxSyntax, "List:; syntax illegal for recipient addresses")
 		return f, false
 	case unfocused:
+		if p.strayComma(f) {
+			return f, false
+		}
 		if len(f.local) == 1 && f.local[0] != "" && f.local[0][0] == '"' {
 			f.local = dequote(f.local[0])
 			if len(f.local) == 0 {
@@ -197,7 +200,7 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 				return p.again(f, level)
 			}
 		}
-		return f, !p.strayComma(f)
+		return f, true
 	}
 	if !p.checkHosted(f) {
 		return f, false
@@ -565,7 +568,7 @@ func (p *parser) local(user []string) {
 // localRoute reads the user part of a local address: |program, /file, :include:file or a name. Only names are folded
 // to lower case. Quotes around the whole do not matter for the kind, and stay.
 func localRoute(user []string) Route {
-	text := lex.Join(user, ".")
+	text := lex.Join(withoutAngles(user), ".")
 	switch bare := strings.TrimPrefix(text, `"`); {
 	case bare == "":
 	case bare[0] == '|':
@@ -575,7 +578,15 @@ func localRoute(user []string) Route {
 	case hasPrefixFold(bare, includePrefix):
 		return Route{mailerInclude, "", strings.Trim(stripQuotes(lex.Join(user, ""))[len(includePrefix):], " \t")}
 	}
-	return Route{MailerLocal, "", strings.ToLower(text)}
+	return Route{MailerLocal, "", lex.Fold(text)}
+}
+
+// withoutAngles drops angle brackets, which only come out of quotes: "<a>" is the user a.
+func withoutAngles(user []string) []string {
+	if !slices.Contains(user, "<") {
+		return user
+	}
+	return slices.DeleteFunc(slices.Clone(user), func(t string) bool { return t == "<" || t == ">" })
 }
 
 // remote completes the route of an address that another host gets: the host in lower case, the address without focus.
@@ -585,7 +596,7 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ToLower(route.Host)
+	route.Host = lex.Fold(route.Host)
 	if strings.IndexByte(route.Host, ' ') >= 0 {
 		tokens, _, _ := lex.Scan(route.Host, 0)
 		route.Host = lex.Join(tokens, ".")

@@ -190,7 +190,7 @@ func contains(ctx context.Context, d Domains, domain string) (bool, error) {
 	if d == nil {
 		return false, nil
 	}
-	return d.Contains(ctx, strings.ToLower(domain))
+	return d.Contains(ctx, lex.Fold(domain))
 }
 
 func (r *Resolver) knowsMailer(name string) bool {

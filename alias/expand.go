@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Options tunes a Map. The zero value is ready for use.
@@ -123,5 +124,5 @@ func (m *Map) fold(s string) string {
 	if m.opts.KeepCase {
 		return s
 	}
-	return fold(s)
+	return lex.Fold(s)
 }

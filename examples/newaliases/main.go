@@ -78,7 +78,7 @@ func (c *command) run(args []string) int {
 		},
 	}
 	if n.DontBlame, err = mtakit.ParseDontBlame(conf.DontBlame); err != nil {
-		fmt.Fprintln(c.stderr, err)
+		fmt.Fprintf(c.stderr, "readcf: %v\n", err)
 		return exSoftware
 	}
 	rep := n.Run(sources)

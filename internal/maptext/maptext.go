@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Faults that Parse reports inside a *mtakit.SyntaxError.
@@ -61,7 +62,7 @@ func Parse(r io.Reader, name string) (*File, error) {
 
 func (f *File) add(e Entry) error {
 	f.entries = append(f.entries, e)
-	k := Fold(e.Key)
+	k := lex.Fold(e.Key)
 	if first, dup := f.index[k]; dup {
 		return fmt.Errorf("%w %q, first given on line %d", ErrDuplicate, e.Key, f.entries[first].Pos.Line)
 	}
@@ -113,7 +114,7 @@ func (f *File) Len() int { return len(f.entries) }
 
 // Lookup returns the value of key, whose ASCII letters are folded. It never fails.
 func (f *File) Lookup(_ context.Context, key string) (string, bool, error) {
-	i, ok := f.index[Fold(key)]
+	i, ok := f.index[lex.Fold(key)]
 	if !ok {
 		return "", false, nil
 	}
@@ -122,7 +123,7 @@ func (f *File) Lookup(_ context.Context, key string) (string, bool, error) {
 
 // LookupPosition is Lookup that also tells where the entry stands.
 func (f *File) LookupPosition(_ context.Context, key string) (string, mtakit.Position, bool, error) {
-	i, ok := f.index[Fold(key)]
+	i, ok := f.index[lex.Fold(key)]
 	if !ok {
 		return "", mtakit.Position{}, false, nil
 	}
@@ -135,31 +136,15 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// Fold lowers ASCII letters and leaves other bytes alone, as makemap does with keys.
-func Fold(s string) string {
-	for i := 0; i < len(s); i++ {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
-}
-
 // Key makes the text of an address into a look-up key: without quotes and backslashes, and folded. sendmail strips the keys
 // of all maps that are not declared with -q.
 func Key(s string) string {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
-			return Fold(unquote(s))
+			return lex.Fold(unquote(s))
 		case 'A' <= c && c <= 'Z':
-			return Key(Fold(s)) // which does not touch the rest
+			return Key(lex.Fold(s)) // which does not touch the rest
 		}
 	}
 	return s
