@@ -135,7 +135,9 @@ func stripGroup(t []string) []string {
 	colon := slices.Index(t, ":")
 	switch {
 	case colon < 0:
-	case slices.Contains(t, "<"), t[0] == "@" && !colonBeforeLiteral(t), isIPv6Literal(t), hasDoubleColon(t), isIncludeText(t):
+	case colonBeforeLiteral(t):
+		t = t[colon+1:]
+	case slices.Contains(t, "<"), t[0] == "@", isIPv6Literal(t), hasDoubleColon(t), isIncludeText(t):
 	default:
 		t = t[colon+1:]
 	}
@@ -199,9 +201,9 @@ func insideAngles(t []string) []string {
 // stripRoute removes a source route: @a,@b:user@host (RFC 5321 appendix C).
 func stripRoute(t []string) []string {
 	for len(t) > 0 && t[0] == "@" {
-		i := slices.Index(t, ",")
-		if i < 2 || i == len(t)-1 {
-			i = slices.Index(t, ":")
+		i := indexFrom(t, 2, ",")
+		if i < 0 || i == len(t)-1 {
+			i = indexFrom(t, 2, ":")
 		}
 		if i > 0 && t[1] == "[" {
 			if end := slices.Index(t, "]"); end > 0 && end+1 < len(t) && t[end+1] == ":" {
@@ -218,7 +220,7 @@ func stripRoute(t []string) []string {
 
 // bangFocus reads host!user, the form of UUCP. A host without a dot belongs to the pseudo domain UUCP.
 func bangFocus(t []string) (focus, bool) {
-	bang := slices.Index(t[min(1, len(t)):], "!") + 1
+	bang := indexFrom(t, 1, "!")
 	if bang < 1 || bang == len(t)-1 {
 		return focus{}, false
 	}
@@ -227,6 +229,16 @@ func bangFocus(t []string) (focus, bool) {
 		host = append(host, ".", "UUCP")
 	}
 	return focus{form: hosted, local: t[bang+1:], host: host}, true
+}
+
+// indexFrom is slices.Index that begins at a token.
+func indexFrom(t []string, from int, tok string) int {
+	for i := from; i < len(t); i++ {
+		if t[i] == tok {
+			return i
+		}
+	}
+	return -1
 }
 
 func lastIndex(t []string, tok string) int {
