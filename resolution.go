@@ -57,7 +57,8 @@ type Report struct {
 	Where Position // line of the list file being read
 	Err   error
 
-	plain bool // sendmail sets no exit status for it
+	plain   bool // sendmail sets no exit status for it
+	ofOwner bool // it is about an address that takes over as envelope sender
 }
 
 // Steps tells how the leaf was found, first the recipient, last the leaf: which tables were asked, which keys were
@@ -192,22 +193,43 @@ func (w *walk) finish() *Resolution {
 	return res
 }
 
-// checkOwners reports what is wrong with the addresses that take over as envelope senders.
+// checkOwners reports what is wrong with the addresses that take over as envelope senders, those of failed members
+// included. sendmail does this last, from the last member to the first, and names no address, except where it repairs
+// one, which it does twice if it is a good one then.
 func (w *walk) checkOwners() {
 	var seen map[string]bool
-	for i := range w.res.Leaves {
+	done := len(w.res.Reports)
+	for i := len(w.res.Leaves) - 1; i >= 0; i-- {
 		l := &w.res.Leaves[i]
-		if l.Owner == "" || seen[l.Owner] || l.Err != nil && !Temporary(l.Err) {
+		if l.Owner == "" || l.Lost || seen[l.Owner] {
 			continue
 		}
 		if seen == nil {
 			seen = make(map[string]bool)
 		}
 		seen[l.Owner] = true
-		owner := &node{text: l.Owner}
-		if w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+		owner := &node{}
+		if !w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+			continue
+		}
+		repairs := owner.noted().repairs
+		w.repaired(l.Owner, repairs)
+		switch {
+		case owner.err == nil:
+			w.repaired(l.Owner, repairs)
+			w.begin(owner)
+		case len(repairs) == 0 || owner.err.Error() != repairs[0].Error(): // else nothing was left to repair
 			w.begin(owner)
 		}
+	}
+	for i := range w.res.Reports[done:] {
+		w.res.Reports[done+i].ofOwner = true
+	}
+}
+
+func (w *walk) repaired(text string, faults []error) {
+	for _, err := range faults {
+		w.complain(&node{text: text}, err)
 	}
 }
 
@@ -370,12 +392,17 @@ func (r Report) String() string {
 }
 
 // ExitStatus returns what sendmail exits with after these reports: the status of the first permanent verdict that has one,
-// 0 when there are only temporary ones, 64 when there are others, 0 when all is well.
+// 0 when there are only temporary ones, 64 when there are others, 0 when all is well. What is said of owners counts when
+// nothing else does.
 func (r *Resolution) ExitStatus() int {
-	held := false
+	held, others := false, false
 	for _, report := range r.Reports {
+		if report.ofOwner && others && !held {
+			break
+		}
 		var e *Error
 		if report.plain || !errors.As(report.Err, &e) || e.Exit == exitUsage && e.Status.Class() == ClassSuccess {
+			others = others || !report.ofOwner
 			continue
 		}
 		status := e.ExitStatus()
@@ -384,7 +411,7 @@ func (r *Resolution) ExitStatus() int {
 		}
 		held = true
 	}
-	if len(r.Reports) > 0 && !held {
+	if others && !held {
 		return exitUsage
 	}
 	return 0

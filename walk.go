@@ -111,9 +111,7 @@ func (w *walk) sendOne(text string) {
 		p := parser{r: w.r, ctx: w.ctx, out: &n.parsed}
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
-	for _, err := range n.noted().repairs {
-		w.complain(n, err)
-	}
+	w.repaired(n.text, n.noted().repairs)
 	w.begin(n)
 	w.recipient(n, 0)
 }
