@@ -2,6 +2,7 @@ package mtakit
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -78,7 +79,7 @@ func (l *Leaf) Steps() []Step {
 
 // trace is what the tables said about n.
 func (n *node) trace() []Step {
-	steps := n.steps[:len(n.steps):len(n.steps)]
+	steps := slices.Clip(n.noted().steps)
 	if n.step != nil {
 		steps = append(steps, *n.step)
 	}
@@ -158,7 +159,7 @@ func (r *Resolution) Groups() []Group {
 
 // finish makes the leaves.
 func (w *walk) finish() *Resolution {
-	res := &w.res
+	res := w.res
 	res.nodes = w.queue
 	if w.r.NoMeToo {
 		w.removeSender()
@@ -168,19 +169,19 @@ func (w *walk) finish() *Resolution {
 	}
 	for _, n := range w.queue {
 		if n.state.dead() {
-			if n.made == 0 && !n.removed && !w.told(n) {
+			if !n.fruitful && !n.removed && !w.told(n) {
 				w.lost(n)
 			}
 			continue
 		}
-		res.Leaves = append(res.Leaves, w.leaf(n))
+		w.addLeaf(n)
 	}
 	if w.mode == modeExpand {
 		w.checkOwners()
 	}
 	for _, n := range w.cut {
 		if n.parent == nil || n.parent.state != bad { // else the parent's leaf says it
-			res.Leaves = append(res.Leaves, w.leaf(n))
+			w.addLeaf(n)
 		}
 	}
 	for _, l := range w.loops {
@@ -204,7 +205,6 @@ func (w *walk) checkOwners() {
 		}
 		seen[l.Owner] = true
 		owner := &node{text: l.Owner}
-		owner.first = owner
 		if w.r.parse(w.ctx, l.Owner, &owner.parsed) {
 			w.begin(owner)
 		}
@@ -212,23 +212,30 @@ func (w *walk) checkOwners() {
 }
 
 // told reports whether the sender hears of a failure of the recipient that n comes from.
-func (w *walk) told(n *node) bool { return n.first.state == bad }
+func (w *walk) told(n *node) bool {
+	for n.parent != nil {
+		n = n.parent
+	}
+	return n.state == bad
+}
 
 // lost adds a failure for a branch that sendmail would drop silently: nothing comes of n, while others live.
 func (w *walk) lost(n *node) {
 	n.err = &Error{Code: 554, Status: StatusLoop, Text: loopBroken, Exit: exitUsage}
-	l := w.leaf(n)
-	l.Lost = true
-	w.res.Leaves = append(w.res.Leaves, l)
+	w.addLeaf(n).Lost = true
 }
 
-func (w *walk) leaf(n *node) Leaf {
-	l := Leaf{
-		Addr: n.addr, Text: n.text, Route: n.route, Control: n.controller(w.r), Primary: n.primary, Canonical: n.canonical,
-		Verified: n.state == verified, Err: n.err, Where: n.where, node: n,
+// addLeaf makes n a leaf.
+func (w *walk) addLeaf(n *node) *Leaf {
+	w.res.Leaves = append(w.res.Leaves, Leaf{})
+	l := &w.res.Leaves[len(w.res.Leaves)-1] // filled in place: it is big
+	l.Addr, l.Text, l.Route, l.Where, l.node = n.addr, n.text, n.route, n.where.orZero(), n
+	l.Primary, l.Canonical, l.Verified = n.primary, n.canonical, n.state == verified
+	if n.parent != nil {
+		l.Control = n.controller(w.r)
 	}
-	if n.state == alive || n.state == verified {
-		l.Err = nil
+	if n.state != alive && n.state != verified {
+		l.Err = n.err
 	}
 	if l.Addr.IsNull() {
 		l.Addr.Local = loginName(n.route.User)
@@ -273,11 +280,9 @@ func (w *walk) removeSender() {
 	}
 }
 
-// controller is the controlling user as the queue file's C line has it: none for recipients that the sender named.
+// controller is the controlling user as the queue file's C line has it. Recipients that the sender named have none: n is
+// what came of another address.
 func (n *node) controller(r *Resolver) Control {
-	if n.parent == nil {
-		return Control{}
-	}
 	c := n.controlUser(r)
 	c.Origin, c.Alias = n.parent.text, n.parent.alias
 	return c

@@ -1,6 +1,7 @@
 package alias
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -33,12 +34,13 @@ type Report struct {
 }
 
 // add appends a message and remembers the first exit status that is not zero.
-// Like sendmail it prints seven bits of every byte.
+// Like sendmail it prints seven bits of every byte, up to one of which nothing is left: 0x80 ends a message.
 func (r *Report) add(exit int, format string, args ...any) {
 	line := []byte(fmt.Sprintf(format, args...))
 	for i := range line {
 		line[i] &= 0x7f
 	}
+	line, _, _ = bytes.Cut(line, []byte{0})
 	r.Lines = append(r.Lines, string(line))
 	r.fail(exit)
 }

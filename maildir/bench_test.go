@@ -166,6 +166,27 @@ func BenchmarkList(b *testing.B) {
 		}
 		b.ReportMetric(peak(), "heap-MiB")
 	})
+	b.Run("Watch", func(b *testing.B) { // the first look, and one more
+		b.ReportAllocs()
+		var m runtime.MemStats
+		for b.Loop() {
+			w := watched{d: d, known: map[string]sighting{}, silent: true}
+			_, err := w.look()
+			require.NoError(b, err)
+			w.silent = false
+			events, err := w.look()
+			require.NoError(b, err)
+			require.Empty(b, events)
+			require.Len(b, w.known, n)
+			b.StopTimer()
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			b.StartTimer()
+			runtime.KeepAlive(w)
+		}
+		b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "live-MiB")
+		b.ReportMetric(peak(), "heap-MiB")
+	})
 	b.Run("List", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

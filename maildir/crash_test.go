@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -226,6 +227,86 @@ func TestExpungeCrash(t *testing.T) {
 		require.Equal(t, 1, got["1"], "%v", p)
 		if err == nil {
 			require.Zero(t, got["0T"], "%v", p)
+		}
+	})
+}
+
+// family puts messages 0, 1 and 2 into the folder A and its children, and 3 into another whose name begins like it.
+func family(fsys vfs.FS) {
+	mkMaildir(fsys)
+	for i, name := range [][]string{{"A"}, {"A", "B"}, {"A", "C"}, {"AA"}} {
+		d, err := memDir(fsys).CreateFolder(name...)
+		if err != nil {
+			panic(err)
+		}
+		if _, err := d.Deliver(context.Background(), nil, strings.NewReader(text(i))); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// folderTexts returns the folders with the number of the message in each.
+func folderTexts(t *testing.T, fsys vfs.FS) map[string]string {
+	d := memDir(fsys)
+	list, err := d.Folders()
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, f := range list {
+		for n := range texts(t, d.Sub(f)) {
+			got[f.Dir] += n
+		}
+	}
+	return got
+}
+
+var (
+	familyBefore = map[string]string{".A": "0", ".A.B": "1", ".A.C": "2", ".AA": "3"}
+	familyAfter  = map[string]string{".X": "0", ".X.B": "1", ".X.C": "2", ".AA": "3"}
+)
+
+// A crash leaves each folder under one of its names; the folder itself is the last, and a second call completes the rest.
+func TestRenameFolderCrash(t *testing.T) {
+	for kind, mem := range memKinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			n := vfs.EachCrashPointWith(t, &vfs.CrashOptions{Mem: mem, Setup: family}, func(fsys vfs.FS) error {
+				return memDir(fsys).RenameFolder([]string{"A"}, []string{"X"})
+			}, func(t *testing.T, p vfs.CrashPoint, err error, fsys vfs.FS) {
+				got := folderTexts(t, fsys)
+				require.Len(t, got, 4, "%v: %v", p, got)
+				for name, text := range familyBefore {
+					if got[name] != text {
+						require.Equal(t, text, got[strings.Replace(name, ".A", ".X", 1)], "%v: %v", p, got)
+					}
+				}
+				if err == nil || got[".X"] != "" {
+					require.Equal(t, familyAfter, got, "%v", p)
+				}
+				err = memDir(fsys).RenameFolder([]string{"A"}, []string{"X"})
+				if got[".X"] != "" {
+					require.ErrorIs(t, err, fs.ErrNotExist)
+				} else {
+					require.NoError(t, err)
+				}
+				require.Equal(t, familyAfter, folderTexts(t, fsys), "%v", p)
+			})
+			t.Logf("%d crashes checked", n)
+		})
+	}
+}
+
+// An error half way takes everything back.
+func TestRenameFolderFaults(t *testing.T) {
+	vfs.EachFaultWith(t, syscall.EIO, &vfs.CrashOptions{Setup: family}, func(fsys vfs.FS) error {
+		return memDir(fsys).RenameFolder([]string{"A"}, []string{"X"})
+	}, func(t *testing.T, c vfs.Call, err error, fsys vfs.FS) {
+		got := folderTexts(t, fsys)
+		switch {
+		case err == nil, got[".X"] != "": // the last sync failed
+			require.Equal(t, familyAfter, got, "%v", c)
+		default:
+			require.ErrorIs(t, err, syscall.EIO)
+			require.Equal(t, familyBefore, got, "%v", c)
 		}
 	})
 }

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Folder is a Maildir++ folder: the directory ".A.B" of the root Maildir is the folder B within A.
@@ -21,7 +21,7 @@ type Folder struct {
 var ErrFolderName = errors.New("not a possible folder name")
 
 // Folders returns the folders, sorted by directory name. A folder is a directory ".X" with cur in it and no empty
-// component in its name.
+// component in its name; one that we may not look into is none.
 func (d *Dir) Folders() ([]Folder, error) {
 	list, _, err := d.folders()
 	return list, err
@@ -41,13 +41,18 @@ func (d *Dir) folders() (list []Folder, others []string, err error) {
 		}
 		path := filepath.Join(d.path, f.name)
 		if f.typ != fs.ModeDir {
-			if fi, err := d.fs.Stat(path); err != nil || !fi.IsDir() {
+			if dir, err := d.isDir(path); err != nil {
+				return nil, nil, err
+			} else if !dir {
 				continue
 			}
 		}
-		fi, err := d.fs.Stat(filepath.Join(path, "cur"))
+		cur, err := d.isDir(filepath.Join(path, "cur"))
+		if err != nil {
+			return nil, nil, err
+		}
 		parts := strings.Split(f.name[1:], ".")
-		if err != nil || !fi.IsDir() || slices.Contains(parts, "") {
+		if !cur || slices.Contains(parts, "") {
 			others = append(others, f.name)
 			continue
 		}
@@ -56,6 +61,18 @@ func (d *Dir) folders() (list []Folder, others []string, err error) {
 	slices.SortFunc(list, func(a, b Folder) int { return strings.Compare(a.Dir, b.Dir) })
 	slices.Sort(others)
 	return list, others, nil
+}
+
+// isDir reports whether path is a directory that we may look at.
+func (d *Dir) isDir(path string) (bool, error) {
+	fi, err := d.fs.Stat(path)
+	switch {
+	case err == nil:
+		return fi.IsDir(), nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+		return false, nil
+	}
+	return false, err
 }
 
 func newFolder(dir string, parts []string) Folder {
@@ -219,8 +236,13 @@ func removeTree(d *Dir, path string) error {
 	return d.fs.Remove(path)
 }
 
-// RenameFolder renames a folder and its children, one after the other: a crash may leave some with their old names.
-// Nothing is overwritten.
+// RenameFolder renames a folder and its children, in this order: the children, then the folder itself. Nothing is
+// overwritten. After an error all have their old names, except when not even the way back worked, which the error
+// says, and when only the last sync failed: then all have the new ones.
+//
+// A power failure can cut it short, since each is a directory of its own: then some children have new names, and the
+// folder itself still has its old one. No message is lost or doubled, and a second call with the same names renames the rest.
+// Once the folder itself has its new name all children have theirs; a second call is then fs.ErrNotExist.
 func (d *Dir) RenameFolder(from, to []string) error {
 	old, err := folderDir(from)
 	if err != nil {
@@ -237,27 +259,67 @@ func (d *Dir) RenameFolder(from, to []string) error {
 	if err != nil {
 		return err
 	}
-	var move []string
+	var moves []folderMove
 	for _, f := range list {
 		if f.Dir == old || strings.HasPrefix(f.Dir, old+".") {
-			move = append(move, f.Dir)
+			moves = append(moves, folderMove{f.Dir, now + f.Dir[len(old):]})
 		}
 	}
-	if len(move) == 0 {
+	if len(moves) == 0 {
 		return &fs.PathError{Op: "rename folder", Path: filepath.Join(d.path, old), Err: fs.ErrNotExist}
 	}
-	for _, dir := range move {
-		target := filepath.Join(d.path, now+dir[len(old):])
+	slices.Reverse(moves) // the list is sorted: the folder itself comes first
+	for _, m := range moves {
+		target := filepath.Join(d.path, m.to)
+		if len(m.to) > maxName {
+			return fmt.Errorf("%w: %s is longer than %d bytes", ErrFolderName, m.to, maxName)
+		}
 		if _, err := d.fs.Lstat(target); err == nil {
 			return &fs.PathError{Op: "rename folder", Path: target, Err: fs.ErrExist}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	for _, dir := range move {
-		if err := d.fs.Rename(filepath.Join(d.path, dir), filepath.Join(d.path, now+dir[len(old):])); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := d.moveFolders(moves); err != nil {
+		return err
+	}
+	if err := d.sync(d.path); err != nil {
+		return err
+	}
+	if isTrash(old) || isTrash(now) { // what does not count against the quota changed
+		return d.Recount()
+	}
+	return nil
+}
+
+// folderMove is the renaming of one folder's directory.
+type folderMove struct{ from, to string }
+
+// moveFolders renames in order, the last one only after the others are durable, or none.
+func (d *Dir) moveFolders(moves []folderMove) (err error) {
+	var done []folderMove
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, m := range slices.Backward(done) {
+			if back := d.fs.Rename(filepath.Join(d.path, m.to), filepath.Join(d.path, m.from)); back != nil {
+				err = fmt.Errorf("%w (and %s keeps its new name: %w)", err, m.to, back)
+			}
+		}
+	}()
+	for i, m := range moves {
+		if i > 0 && i == len(moves)-1 {
+			if err := d.sync(d.path); err != nil {
+				return err
+			}
+		}
+		switch err := d.fs.Rename(filepath.Join(d.path, m.from), filepath.Join(d.path, m.to)); {
+		case err == nil:
+			done = append(done, m)
+		case !errors.Is(err, fs.ErrNotExist): // else: deleted by another program
 			return err
 		}
 	}
-	return d.sync(d.path)
+	return nil
 }

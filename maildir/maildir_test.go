@@ -183,6 +183,27 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// What is renamed to or from Trash counts no more, or again.
+func TestQuotaRenameTrash(t *testing.T) {
+	d := newDir(t, &Options{Quota: Quota{Messages: 3}})
+	w, err := d.CreateFolder("Work")
+	require.NoError(t, err)
+	put(t, w, "Subject: x\n\n")
+	put(t, w, "Subject: x\n\n")
+	for _, c := range []struct {
+		from, to string
+		counted  int64
+	}{{"Work", "Trash", 0}, {"Trash", "Play", 2}} {
+		require.NoError(t, os.WriteFile(filepath.Join(d.Path(), quotaFile), fmt.Appendf(nil, "3C\n24 %d\n", 2-c.counted), 0o600))
+		require.NoError(t, d.RenameFolder([]string{c.from}, []string{c.to}))
+		if u, err := d.Usage(); err == nil {
+			assert.Equal(t, c.counted, u.Messages, c.to)
+		} else { // it is counted when it is needed: the directories changed just now
+			require.ErrorIs(t, err, fs.ErrNotExist)
+		}
+	}
+}
+
 // maildrop's deliverquota counts the same messages: not those in Trash and those marked T, but those in its subfolders.
 func TestInteropDeliverquota(t *testing.T) {
 	deliverquota := tool(t, "deliverquota")
@@ -252,6 +273,41 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{"added ", "added ", "changed S", "removed "}, got)
+}
+
+// What a watcher sees of messages that are there twice, and of those that move: one event for each change, and none
+// without.
+func TestLook(t *testing.T) {
+	d := newDir(t, nil)
+	touch := func(names ...string) {
+		for _, name := range names {
+			require.NoError(t, os.WriteFile(filepath.Join(d.Path(), name), nil, 0o600))
+		}
+	}
+	w := watched{d: d, known: map[string]sighting{}}
+	expect := func(want ...string) {
+		t.Helper()
+		events, err := w.look()
+		require.NoError(t, err)
+		var got []string
+		for _, ev := range events {
+			got = append(got, ev.Kind.String()+" "+ev.Entry.Sub.String()+"/"+ev.Entry.Name)
+		}
+		assert.Equal(t, want, got)
+	}
+	touch("new/3.both", "cur/3.both:2,S", "new/2.plain", "cur/1.flags:2,S")
+	expect("added cur/1.flags:2,S", "added new/2.plain", "added cur/3.both:2,S")
+	expect()
+	touch("cur/1.flags:2,F")
+	events, err := w.look() // which of the two it is, the directory decides; after that, there is peace
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(events), 1)
+	expect()
+	require.NoError(t, os.Remove(filepath.Join(d.Path(), "cur/3.both:2,S")))
+	require.NoError(t, os.Rename(filepath.Join(d.Path(), "new/2.plain"), filepath.Join(d.Path(), "cur/2.plain:2,")))
+	expect("changed cur/2.plain:2,", "changed new/3.both")
+	require.NoError(t, os.Remove(filepath.Join(d.Path(), "new/3.both")))
+	expect("removed new/3.both")
 }
 
 // Two flag changes of one message at the same time: none fails, and the message stays one.
@@ -370,19 +426,12 @@ for k, m in mailbox.Maildir(sys.argv[1], create=False).items():
 	assert.Equal(t, want, got)
 }
 
-// Dovecot reads our messages, flags and folders, and we read what it makes of them.
-func TestInteropDovecot(t *testing.T) {
+// dovecot gives the Maildir, as it is now, to a user of Dovecot, and returns what runs doveadm on it.
+func dovecot(t *testing.T, d *Dir) func(args ...string) string {
 	doveadm := tool(t, "doveadm")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	d := newDir(t, nil)
-	e, err := d.SetFlags(put(t, d, "Subject: flagged\n\nx\n"), "FS")
-	require.NoError(t, err)
-	put(t, d, "Subject: new\n\nx\n")
-	a, err := d.CreateFolder("Entwürfe", "Alt")
-	require.NoError(t, err)
-	put(t, a, "Subject: in a folder\n\nx\n")
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "conf")
 	require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, `
@@ -406,13 +455,28 @@ namespace inbox {
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	require.NoError(t, os.Chown(dir, 1, 1))
 	require.NoError(t, filepath.WalkDir(d.Path(), func(p string, _ fs.DirEntry, err error) error { return os.Chown(p, 1, 1) }))
-	dove := func(args ...string) string {
+	return func(args ...string) string {
+		t.Helper()
 		cmd := exec.Command(doveadm, append([]string{"-c", conf, "-f", "tab"}, args...)...)
 		cmd.Env = append(os.Environ(), "USER=root", "HOME="+dir)
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
 		out, err := cmd.Output()
-		require.NoError(t, err)
+		assert.NoError(t, err, "%s", stderr.String())
 		return string(out)
 	}
+}
+
+// Dovecot reads our messages, flags and folders, and we read what it makes of them.
+func TestInteropDovecot(t *testing.T) {
+	d := newDir(t, nil)
+	e, err := d.SetFlags(put(t, d, "Subject: flagged\n\nx\n"), "FS")
+	require.NoError(t, err)
+	put(t, d, "Subject: new\n\nx\n")
+	a, err := d.CreateFolder("Entwürfe", "Alt")
+	require.NoError(t, err)
+	put(t, a, "Subject: in a folder\n\nx\n")
+	dove := dovecot(t, d)
 	assert.Equal(t, "hdr.subject\tflags\nflagged\t\\Flagged \\Seen \\Recent\nnew\t\\Recent\n", dove("fetch", "hdr.subject flags", "mailbox", "INBOX"))
 	assert.Contains(t, dove("mailbox", "list", "-8"), "Entwürfe.Alt\n")
 	assert.Contains(t, dove("fetch", "hdr.subject", "mailbox", "Entwürfe.Alt"), "in a folder\n")

@@ -3,6 +3,7 @@ package maildir
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type WatchOptions struct {
 
 // Watch yields what happens to the messages of the Maildir until ctx ends or the loop does. First come Added events for
 // the messages that are there. A message counts as removed only when a second look does not find it either, since
-// a reader of a directory can miss one that is renamed meanwhile. It remembers the names of all messages.
+// a reader of a directory can miss one that is renamed meanwhile. It remembers the names of all messages: about 150 bytes each.
 //
 // The directories must exist. Changes that cancel each other between two looks are not seen.
 func (d *Dir) Watch(ctx context.Context, opts *WatchOptions) iter.Seq2[Event, error] {
@@ -56,15 +57,15 @@ func (d *Dir) Watch(ctx context.Context, opts *WatchOptions) iter.Seq2[Event, er
 		if o.Poll == 0 {
 			o.Poll = n.poll()
 		}
-		known := map[string]Entry{}
-		for first := true; ; first = false {
-			events, err := d.changes(known)
+		seen := watched{d: d, known: map[string]sighting{}, silent: o.SkipExisting}
+		for ; ; seen.silent = false {
+			events, err := seen.look()
 			if err != nil {
 				yield(Event{}, err)
 				return
 			}
 			for _, ev := range events {
-				if (!first || !o.SkipExisting) && !yield(ev, nil) {
+				if !yield(ev, nil) {
 					return
 				}
 			}
@@ -75,50 +76,107 @@ func (d *Dir) Watch(ctx context.Context, opts *WatchOptions) iter.Seq2[Event, er
 	}
 }
 
-// changes brings known up to date and returns the differences, new messages in the order of Compare.
-func (d *Dir) changes(known map[string]Entry) ([]Event, error) {
-	list, err := d.List()
-	if err != nil {
-		return nil, err
-	}
-	var events []Event
-	now := make(map[string]bool, len(list))
-	for _, e := range list {
+// watched is what a watcher knows of a Maildir.
+type watched struct {
+	d      *Dir
+	known  map[string]sighting // by base
+	round  uint32              // counts the looks
+	silent bool                // report nothing
+}
+
+// sighting is how a message was seen last.
+type sighting struct {
+	name  string
+	round uint32
+	sub   Sub
+	noted bool // in that round it was put down as changed
+}
+
+func (w *watched) entry(l sighting) Entry {
+	return Entry{Sub: l.sub, Name: l.name, sep: w.d.opts.Separator}
+}
+
+// change is a message that is not as it was before this look.
+type change struct {
+	base   string
+	before sighting // the zero value when it was not there
+}
+
+// look reads the directories and returns what has changed since the last time: messages that are there in the order of
+// Compare, then those that are gone. What changes while it reads can escape it until the next look.
+func (w *watched) look() ([]Event, error) {
+	w.round++
+	var changes []change
+	found := 0
+	for e, err := range w.d.All() {
+		if err != nil {
+			return nil, err
+		}
 		base := e.Base()
-		now[base] = true
-		switch old, ok := known[base]; {
-		case !ok:
-			events = append(events, Event{Added, e})
-		case old != e:
-			events = append(events, Event{Changed, e})
-		default:
-			continue
+		old := w.known[base]
+		now := sighting{name: e.Name, round: w.round, sub: e.Sub}
+		if old.round == w.round { // renamed meanwhile, or there twice: the later one counts
+			now.noted = old.noted
+		} else {
+			found++
 		}
-		known[base] = e
-	}
-	var gone []Entry
-	for base, e := range known {
-		if !now[base] {
-			gone = append(gone, e)
+		if !now.noted && w.entry(old) != e {
+			now.noted = true
+			if !w.silent {
+				changes = append(changes, change{base, old})
+			}
 		}
+		w.known[base] = now
 	}
-	if len(gone) == 0 {
+	events := w.events(changes)
+	if found == len(w.known) {
 		return events, nil
 	}
-	again, err := d.scan()
-	if err != nil {
-		return nil, err
+	gone, err := w.gone()
+	return append(events, gone...), err
+}
+
+// events are the changes that are left in the end, in order.
+func (w *watched) events(changes []change) []Event {
+	var events []Event
+	for _, c := range changes {
+		switch e := w.entry(w.known[c.base]); {
+		case c.before.name == "":
+			events = append(events, Event{Added, e})
+		case w.entry(c.before) != e:
+			events = append(events, Event{Changed, e})
+		}
 	}
-	for _, e := range gone {
+	slices.SortFunc(events, func(a, b Event) int { return Compare(a.Entry, b.Entry) })
+	return events
+}
+
+// gone looks again for those that the last look did not find.
+func (w *watched) gone() ([]Event, error) {
+	missing := map[string]Entry{}
+	for base, l := range w.known {
+		if l.round != w.round {
+			missing[base] = w.entry(l)
+		}
+	}
+	var events []Event
+	for e, err := range w.d.All() {
+		if err != nil {
+			return nil, err
+		}
 		base := e.Base()
-		if still, ok := again[base]; ok {
-			if still != e {
-				known[base] = still
-				events = append(events, Event{Changed, still})
-			}
+		old, ok := missing[base]
+		if !ok {
 			continue
 		}
-		delete(known, base)
+		delete(missing, base)
+		w.known[base] = sighting{name: e.Name, round: w.round, sub: e.Sub}
+		if old != e {
+			events = append(events, Event{Changed, e})
+		}
+	}
+	for base, e := range missing {
+		delete(w.known, base)
 		events = append(events, Event{Removed, e})
 	}
 	return events, nil

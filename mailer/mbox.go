@@ -14,7 +14,7 @@ import (
 	"github.com/mtakit/mtakit/mbox"
 )
 
-// Mbox appends to mbox files, one for each user. Only Path must be set.
+// Mbox appends to mbox files, one for each user. Only Path must be set. It must not be copied after first use.
 type Mbox struct {
 	// Path is where the mailboxes are, with %u, %d and %h as in Maildir: "/var/mail/%u". The directory must exist, and
 	// unless it is below %h no user may be able to replace parts of the path.
@@ -30,6 +30,8 @@ type Mbox struct {
 	UTC bool
 	// PermanentQuota bounces when the file system's quota is exceeded, instead of trying again.
 	PermanentQuota bool
+
+	making sync.Mutex // held while a mailbox is made, which can have two links for a moment
 }
 
 // Deliver implements mtakit.Mailer. A nil error means that the message is synced.
@@ -56,7 +58,7 @@ func (m *Mbox) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipie
 		opts.Owner = &own.uid
 		// In a home the user makes it himself: there, a link in the path could lead us anywhere.
 		if !strings.Contains(m.Path, "%h") {
-			if err := makeOwned(path, own); err != nil {
+			if err := m.makeOwned(path, own); err != nil {
 				return err
 			}
 		}
@@ -67,36 +69,42 @@ func (m *Mbox) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipie
 	})
 }
 
-// making lets deliveries wait until a mailbox that another one makes has its owner and a single link.
-var making sync.Mutex
-
-// makeOwned makes an empty mailbox for a user who may not create files in the spool directory, as mail.local does.
-func makeOwned(path string, own rights) error {
-	making.Lock()
-	defer making.Unlock()
+// makeOwned makes an empty mailbox for a user who may not create files in the spool directory, as mail.local does. It is
+// made aside and moved into place: nobody may see it while it still belongs to root.
+func (m *Mbox) makeOwned(path string, own rights) error {
+	m.making.Lock()
+	defer m.making.Unlock()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// Made aside and linked into place: nobody may see it while it still belongs to root.
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
 	err = f.Chown(own.uid, own.gid)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	if err == nil {
+		err = moveNew(f.Name(), path)
+	}
 	if err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := os.Remove(f.Name()); err != nil { // before anybody finds two links to it
+		_ = os.Remove(f.Name())
+		if errors.Is(err, fs.ErrExist) { // another process was faster
+			return nil
+		}
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// linkNew moves a file to a name that must be free, by way of a moment in which it has both: a delivery of another
+// process in that moment finds two links, and is put off.
+func linkNew(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
 }
 
 func now(utc bool) time.Time {

@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -84,6 +87,48 @@ func TestRights(t *testing.T) {
 	// An unknown user.
 	err = one(t, m, attempt(mtakit.Route{User: "carol"}))
 	assert.False(t, mtakit.Temporary(err))
+}
+
+// Several processes (here: several values) make the same mailboxes at once, and no delivery is put off.
+func TestMboxMadeTogether(t *testing.T) {
+	needRoot(t)
+	dir := openDir(t)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	spools := make([]*Mbox, 4)
+	for i := range spools {
+		spools[i] = &Mbox{Path: dir + "/%u", Options: mbox.AppendOptions{NoSync: true, LockOptions: mbox.LockOptions{Locks: []mbox.Lock{mbox.Fcntl}}},
+			Accounts: mtakit.AccountsFunc(func(_ context.Context, name string) (mtakit.Account, bool, error) {
+				return mtakit.Account{Name: name, UID: 61001, GID: 61001}, true, nil
+			})}
+	}
+	for i := range 30 {
+		user := "user" + strconv.Itoa(i)
+		var wg sync.WaitGroup
+		for _, m := range spools {
+			wg.Go(func() { assert.NoError(t, one(t, m, attempt(mtakit.Route{User: user}))) })
+		}
+		wg.Wait()
+		assert.Equal(t, [2]int{61001, 61001}, ownerOf(t, dir+"/"+user))
+		assert.Equal(t, len(spools), strings.Count(read(t, dir+"/"+user), "From sender@far.example DATE\n"))
+	}
+	left, err := filepath.Glob(dir + "/.new-*")
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// Both ways to move a new file into place leave one that is there alone.
+func TestMoveNew(t *testing.T) {
+	for name, move := range map[string]func(from, to string) error{"rename": moveNew, "link": linkNew} {
+		t.Run(name, func(t *testing.T) {
+			from, to := t.TempDir()+"/from", t.TempDir()+"/to"
+			require.NoError(t, os.WriteFile(from, []byte("1"), 0o600))
+			require.NoError(t, move(from, to))
+			assert.NoFileExists(t, from)
+			require.NoError(t, os.WriteFile(from, []byte("2"), 0o600))
+			require.ErrorIs(t, move(from, to), fs.ErrExist)
+			assert.Equal(t, "1", read(t, to))
+		})
+	}
 }
 
 // A file delivery has the controlling user's rights, or those of the owner of a setuid file; a program runs as the

@@ -359,7 +359,7 @@ func (a *appender) cut(why error, start int64) error {
 	return why
 }
 
-// cutByName is cut when closing failed and the descriptor, with its kernel locks, is gone. It opens the file again.
+// cutByName is cut when closing failed and the descriptor is gone. It opens the file again.
 func (a *appender) cutByName(why error, start int64) error {
 	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|oNoFollow|oNonBlock, 0)
 	if err != nil {

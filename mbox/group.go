@@ -81,14 +81,15 @@ func (s *session) finish() {
 			err = a.cut(err, s.start)
 		}
 	}
-	// NFS and quotas report here; the file is closed then: it is cut by name.
+	locks := duplicate(a.f)
+	// NFS and quotas report here; the file is closed then, though still locked: it is cut by name.
 	if cerr := a.f.Close(); cerr != nil && err == nil && len(s.members) > 0 {
 		err = a.cutByName(cerr, s.start)
 	}
 	if err == nil && a.created && !a.o.NoSync {
 		err = a.o.fs.SyncDir(filepath.Dir(a.path))
 	}
-	a.h.release()
+	a.h.release(locks)
 	for _, c := range s.members {
 		c <- err
 	}

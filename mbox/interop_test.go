@@ -3,6 +3,8 @@ package mbox
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -122,14 +124,25 @@ func TestInteropReaders(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Equal(t, i, n, "go-mbox")
-			formail := tool(t, "formail")
-			cmd := exec.Command(formail, "-s", "sh", "-c", "cat >/dev/null; echo x")
-			_, err = f.Seek(0, io.SeekStart)
+			// formail's messages are ours, byte for byte, with their From_ lines and the empty line that follows.
+			b, err := os.ReadFile(box)
 			require.NoError(t, err)
-			cmd.Stdin = f
+			cmd := exec.Command(tool(t, "formail"), "-s", "sh", "-c", "cat; printf '\\0end\\0'")
+			cmd.Stdin = bytes.NewReader(b)
 			out, err := cmd.Output()
 			require.NoError(t, err)
-			require.Equal(t, i, strings.Count(string(out), "x\n"), "formail")
+			got := strings.Split(string(out), "\x00end\x00")
+			rd = NewReader(bytes.NewReader(b))
+			rd.Variant, rd.Raw = v, true
+			i = 0
+			for m, err := range rd.Messages() {
+				require.NoError(t, err)
+				_, _ = m.WriteTo(io.Discard)
+				end, _ := m.End()
+				require.Equal(t, string(b[m.Offset:end])+"\n", got[i], "formail: message %d", i)
+				i++
+			}
+			require.Len(t, got, i+1, "formail")
 		})
 	}
 }
@@ -159,87 +172,188 @@ func wantStored(s string, v Variant) string {
 	return s
 }
 
-// Three writers into one mailbox at the same time: ours, procmail, and Python's mailbox module. Every message is
-// there once and whole.
+// We, procmail and mail.local or mutt write to one mailbox at the same time; we and Python's mailbox module, too. Every
+// message is there once and whole, and nothing else is.
 func TestInteropConcurrentAppend(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	t.Parallel()
-	procmail, python := tool(t, "procmail"), tool(t, "python3")
-	n := 50
-	if os.Getenv("CI") == "true" {
-		n = 200
+	type writer func(t *testing.T, box string) writeFunc
+	for name, writers := range map[string]map[string]writer{
+		"mail.local": {"ours": ourWriter, "procmail": procmailWriter, "mail.local": mailLocalWriter},
+		"mutt":       {"ours": ourWriter, "procmail": procmailWriter, "mutt": muttWriter},
+		"python":     {"ours": ourWriter, "python": pythonWriter}, // beside it procmail, which minds the access time, sleeps
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box := filepath.Join(t.TempDir(), "root") // mail.local's mailbox is named like its user
+			require.NoError(t, os.WriteFile(box, nil, 0o600))
+			open := map[string]writeFunc{}
+			for who, w := range writers {
+				open[who] = w(t, box)
+			}
+			n := 25
+			switch {
+			case os.Getenv("CI") == "true" && name == "mail.local":
+				n = 200
+			case os.Getenv("CI") == "true":
+				n = 50 // a lock held by another costs mutt a second
+			}
+			appendConcurrently(t, box, open, n)
+		})
 	}
-	dir := t.TempDir()
-	box := filepath.Join(dir, "box")
-	require.NoError(t, os.WriteFile(box, nil, 0o600))
-	rc := filepath.Join(dir, "rc")
-	require.NoError(t, os.WriteFile(rc, []byte("LOCKSLEEP=1\nDEFAULT="+box+"\n:0:\n"+box+"\n"), 0o600))
+}
+
+// writeFunc appends one message.
+type writeFunc func(subject, body string) error
+
+// appendConcurrently lets each writer append n messages, all at the same time, and reads what they made of the mailbox.
+func appendConcurrently(t *testing.T, box string, writers map[string]writeFunc, n int) {
+	body := func(who string, i int) string { return "From me\n" + strings.Repeat(who+"\n", i) }
 	var wg sync.WaitGroup
-	wg.Go(func() {
+	var want []string
+	for who, write := range writers {
 		for i := range n {
-			s := fmt.Sprintf("Subject: ours %d\n\nFrom me\n%s", i, strings.Repeat("ours\n", i))
-			if _, err := Append(context.Background(), box, &Envelope{Sender: "ours", Date: day}, strings.NewReader(s), nil); err != nil {
-				t.Error(err)
-			}
-			time.Sleep(time.Millisecond)
+			want = append(want, fmt.Sprintf("%s %03d", who, i))
 		}
-	})
-	wg.Go(func() {
-		for i := range n {
-			cmd := exec.Command(procmail, "-m", rc)
-			cmd.Stdin = strings.NewReader(fmt.Sprintf("From procmail Sun Nov 22 10:00:00 2026\nSubject: procmail %d\n\nFrom me\n%s", i, strings.Repeat("procmail\n", i)))
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("procmail: %v: %s", err, out)
+		wg.Go(func() {
+			for i := range n {
+				if err := write(fmt.Sprintf("%s %03d", who, i), body(who, i)); err != nil {
+					t.Errorf("%s: %v", who, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	f, err := os.Open(box)
+	require.NoError(t, err)
+	defer f.Close()
+	rd := NewReader(f) // mail.local and mutt write MboxCL2, the others quote
+	rd.Variant, rd.Raw = MboxCL2, true
+	var got []string
+	for m, err := range rd.Messages() {
+		require.NoError(t, err)
+		b, err := io.ReadAll(m)
+		require.NoError(t, err)
+		head, text, _ := strings.Cut(string(b), "\n\n")
+		_, subject, _ := strings.Cut("\n"+head, "\nSubject: ")
+		subject, _, _ = strings.Cut(subject, "\n")
+		var who string
+		var i int
+		_, err = fmt.Sscanf(subject, "%s %d", &who, &i)
+		require.NoError(t, err, "%q", head)
+		require.Equal(t, body(who, i), strings.TrimPrefix(text, ">"), "%q", head)
+		got = append(got, subject)
+	}
+	sort.Strings(got)
+	sort.Strings(want)
+	require.Equal(t, want, got)
+	_, err = f.Seek(0, io.SeekStart)
+	require.NoError(t, err)
+	for d, err := range Damages(f, &ReadOptions{Variant: MboxCL2}) {
+		require.NoError(t, err)
+		require.Equal(t, DamageLookalike, d.Kind, "%v", d) // the unquoted line of mail.local and mutt is none
+	}
+}
+
+func ourWriter(_ *testing.T, box string) writeFunc {
+	return func(subject, body string) error {
+		time.Sleep(time.Millisecond)
+		_, err := Append(context.Background(), box, &Envelope{Sender: "ours", Date: day}, strings.NewReader("Subject: "+subject+"\n\n"+body), nil)
+		return err
+	}
+}
+
+// procmail would take the dotlock first where the others take it second: it and mail.local or mutt, which hold the one
+// while they wait for the other, would keep each other for half a minute. So it uses the kernel's lock alone.
+func procmailWriter(t *testing.T, box string) writeFunc {
+	procmail := tool(t, "procmail")
+	rc := filepath.Join(t.TempDir(), "rc")
+	require.NoError(t, os.WriteFile(rc, []byte("DEFAULT="+box+"\n:0\n"+box+"\n"), 0o600))
+	return func(subject, body string) error {
+		cmd := exec.Command(procmail, "-m", rc)
+		cmd.Stdin = strings.NewReader("From procmail Sun Nov 22 10:00:00 2026\nSubject: " + subject + "\n\n" + body)
+		return run(cmd)
+	}
+}
+
+// mutt sends a message to nobody and keeps a copy. When the mailbox is locked it gives up after some seconds.
+func muttWriter(t *testing.T, box string) writeFunc {
+	mutt := tool(t, "mutt")
+	return func(subject, body string) error {
+		for {
+			cmd := exec.Command(mutt, "-n", "-F", "/dev/null", "-e", "set sendmail=true mbox_type=mbox from=mutt@example.org copy=yes record="+box, "-s", subject, "nobody@example.org")
+			cmd.Stdin = strings.NewReader(body)
+			out, err := cmd.CombinedOutput()
+			switch {
+			case err != nil:
+				return fmt.Errorf("%w: %s", err, out)
+			case !strings.Contains(string(out), "failed"):
+				return nil
+			case !strings.Contains(string(out), "lock"):
+				return errors.New(string(out))
 			}
 		}
-	})
-	wg.Go(func() {
-		out, err := exec.Command(python, "-c", `
-import mailbox, sys, time
-for i in range(int(sys.argv[2])):
+	}
+}
+
+// mail.local delivers to /var/mail, which for it alone is the directory of the test.
+func mailLocalWriter(t *testing.T, box string) writeFunc {
+	const mailLocal = "/usr/libexec/sendmail/mail.local"
+	tool(t, mailLocal)
+	spool := func(command string) *exec.Cmd {
+		return exec.Command("unshare", "--mount", "sh", "-c", `mount --bind "$1" /var/mail && exec `+command, "sh", filepath.Dir(box))
+	}
+	if out, err := spool("true").CombinedOutput(); err != nil {
+		t.Skipf("the mail spool cannot be replaced here: %v: %s", err, out)
+	}
+	return func(subject, body string) error {
+		cmd := spool(mailLocal + " -f mail.local " + filepath.Base(box))
+		cmd.Stdin = strings.NewReader("Subject: " + subject + "\n\n" + body)
+		return run(cmd)
+	}
+}
+
+// Python's module does not wait for a lock.
+func pythonWriter(t *testing.T, box string) writeFunc {
+	cmd := exec.Command(tool(t, "python3"), "-c", `
+import json, mailbox, sys, time
+for line in sys.stdin:
     while True:
         box = mailbox.mbox(sys.argv[1])
         try:
             box.lock()
         except mailbox.ExternalClashError:
             box.close(); time.sleep(0.002); continue
-        box.add(b"Subject: python %d\n\nFrom me\n%s" % (i, b"python\n" * i))
+        box.add(json.loads(line))
         box.flush(); box.unlock(); box.close()
         break
-`, box, fmt.Sprint(n)).CombinedOutput()
-		if err != nil {
-			t.Errorf("python: %v: %s", err, out)
-		}
-	})
-	wg.Wait()
-	f, err := os.Open(box)
+    print("done", flush=True)
+`, box)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	defer f.Close()
-	rd := NewReader(f)
-	rd.Variant = MboxO
-	var got []string
-	for m, err := range rd.Messages() {
-		require.NoError(t, err)
-		b, err := io.ReadAll(m)
-		require.NoError(t, err)
-		var who string
-		var i int
-		_, err = fmt.Sscanf(string(b), "Subject: %s %d\n", &who, &i)
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprintf("Subject: %s %d\n\nFrom me\n%s", who, i, strings.Repeat(who+"\n", i)), string(b))
-		got = append(got, fmt.Sprintf("%s %03d", who, i))
-	}
-	var want []string
-	for i := range n {
-		for _, who := range []string{"ours", "procmail", "python"} {
-			want = append(want, fmt.Sprintf("%s %03d", who, i))
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		in.Close()
+		assert.NoError(t, cmd.Wait())
+	})
+	return func(subject, body string) error {
+		if err := json.NewEncoder(in).Encode("Subject: " + subject + "\n\n" + body); err != nil {
+			return err
 		}
+		_, err := io.ReadFull(out, make([]byte, len("done\n")))
+		return err
 	}
-	sort.Strings(got)
-	sort.Strings(want)
-	require.Equal(t, want, got)
+}
+
+func run(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // Dovecot opens what we wrote, in the variant that it writes itself, and sees every body.

@@ -114,10 +114,14 @@ func (h *held) touch() {
 	}
 }
 
-// release gives up the dotlock, unless it was broken and is another's now, and the place in the queue. Kernel locks
-// go with the descriptor, which the caller closes before.
-func (h *held) release() {
+// release gives up the dotlock, unless it was broken and is another's now, then the kernel locks with their last
+// descriptor, then the place in the queue. In the other order a program that waits for the kernel lock and gets it finds the
+// dotlock still there, and may sleep for seconds with its lock held (mail.local does).
+func (h *held) release(last io.Closer) {
 	h.dropDot()
+	if last != nil {
+		_ = last.Close()
+	}
 	local.Unlock(h.queue)
 }
 

@@ -3,6 +3,7 @@
 package mbox
 
 import (
+	"io"
 	"io/fs"
 
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -17,6 +18,9 @@ const (
 func links(fs.FileInfo) (n uint64, ok bool) { return 0, false }
 
 func owner(fs.FileInfo) (uid int, ok bool) { return 0, false }
+
+// duplicate has none.
+func duplicate(vfs.File) io.Closer { return nil }
 
 // processGone cannot be told: a lock goes stale by age alone.
 func processGone(int) bool { return false }

@@ -4,6 +4,7 @@ package mbox
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"syscall"
 	"time"
@@ -35,6 +36,23 @@ func owner(fi fs.FileInfo) (uid int, ok bool) {
 	}
 	return int(st.Uid), true
 }
+
+// duplicate returns another descriptor of an open file, which holds its kernel locks when f is closed. It is nil when
+// there is none to be had; then they go with f.
+func duplicate(f vfs.File) io.Closer {
+	if f.Fd() == vfs.NoFd {
+		return nil
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	return descriptor(fd)
+}
+
+type descriptor int
+
+func (fd descriptor) Close() error { return unix.Close(int(fd)) }
 
 // processGone reports whether no process has this pid.
 func processGone(pid int) bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) }

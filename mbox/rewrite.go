@@ -46,8 +46,7 @@ func Rewrite(ctx context.Context, path string, edit func(m *Message) (Edit, erro
 	if err != nil {
 		return 0, err
 	}
-	defer h.release()
-	defer f.Close()
+	defer h.release(f)
 	j := &journal{fs: o.fs, box: path, f: f, noSync: o.NoSync, touch: h.touch}
 	if err := j.recover(); err != nil {
 		return 0, err

@@ -20,11 +20,17 @@ type Writer struct {
 	// MaxMemory is how long a message may be that is held in memory. Zero means 64 MiB.
 	MaxMemory int
 
-	w    io.Writer
-	e    *encoder
-	open bool
-	err  error
+	w     io.Writer
+	e     *encoder
+	small []byte // collected small writes, which come before what is written next
+	open  bool
+	err   error
 }
+
+const (
+	smallWrite = 512     // a shorter one is collected: line by line is how most programs write
+	smallSize  = 8 << 10 // how much of them is collected
+)
 
 // NewWriter returns a Writer that writes to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
@@ -71,19 +77,31 @@ func (w *Writer) start() {
 			}
 		}
 	}
-	w.e = e
+	w.e, w.small = e, make([]byte, 0, smallSize)
 }
 
 // finish completes the current message.
 func (w *Writer) finish() error {
 	if w.err == nil && w.open {
-		w.err = w.e.end()
+		if w.err = w.collected(); w.err == nil {
+			w.err = w.e.end()
+		}
 		w.open = false
 	}
 	if w.err == nil && len(w.e.out) >= outSize/2 {
 		w.err = w.e.flush()
 	}
 	return w.err
+}
+
+// collected gives the encoder the small writes.
+func (w *Writer) collected() error {
+	if len(w.small) == 0 {
+		return nil
+	}
+	_, err := w.e.Write(w.small)
+	w.small = w.small[:0]
+	return err
 }
 
 // messageWriter is the Writer as it takes a message's text.
@@ -95,6 +113,17 @@ func (m *messageWriter) Write(p []byte) (int, error) {
 	}
 	if !m.open {
 		return 0, errors.New("no message is open")
+	}
+	if len(p) < smallWrite && len(p) <= cap(m.small)-len(m.small) {
+		m.small = append(m.small, p...)
+		return len(p), nil
+	}
+	if m.err = (*Writer)(m).collected(); m.err != nil {
+		return 0, m.err
+	}
+	if len(p) < smallWrite {
+		m.small = append(m.small, p...)
+		return len(p), nil
 	}
 	n, err := m.e.Write(p)
 	m.err = err

@@ -82,7 +82,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 		},
 	}
 	if n.DontBlame, err = mtakit.ParseDontBlame(conf.DontBlame); err != nil {
-		fmt.Fprintln(c.stderr, err)
+		fmt.Fprintf(c.stderr, "readcf: %v\n", err)
 		return exSoftware
 	}
 	rep := n.Run(sources)

@@ -19,6 +19,9 @@ import (
 // maxCommandLine bounds a command line, CR LF included. RFC 5321 asks for 512; DSN and others add to it.
 const maxCommandLine = 4096
 
+// readBuffer takes a message of ordinary size in one piece.
+const readBuffer = 8192
+
 var (
 	errLineTooLong = errors.New("command line too long")
 	errShutdown    = errors.New("server is shutting down")
@@ -50,7 +53,7 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc}
-	c.br = bufio.NewReaderSize(deadlineReader{c}, maxCommandLine)
+	c.br = bufio.NewReaderSize(deadlineReader{c}, readBuffer)
 	c.bw = bufio.NewWriterSize(deadlineWriter{c}, 1024)
 	return c
 }
@@ -222,6 +225,9 @@ func (c *conn) readCommand() (string, error) {
 		if err == nil {
 			err = errLineTooLong
 		}
+	}
+	if err == nil && len(line) > maxCommandLine {
+		err = errLineTooLong
 	}
 	if err != nil {
 		return "", err
