@@ -48,6 +48,9 @@ func (c *command) build(ctx context.Context, engine table.Engine, path string, c
 		return c.fill(ctx, b, old)
 	})
 	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		fmt.Fprintf(c.stderr, "makemap: %s: interrupted, the map is as it was\n", c.name)
+		return exIOErr
 	case err != nil && !opened:
 		return c.cannotOpen(err)
 	case err != nil:

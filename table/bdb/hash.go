@@ -62,30 +62,46 @@ func (r *Reader) hashItem(p *page, i, end int) (item []byte, start int, err erro
 
 // lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page. What it does not
 // find is searched from end to end, which also finds keys on unsorted pages of old versions, and on pages whose order is
-// confused by long keys; a page that turns out to be in order is not searched so again.
+// confused by long keys. A page that was met before needs neither: see seenPage.
 func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
-	_, no := r.meta.bucketPage(hash(key))
+	h := hash(key)
+	_, no := r.meta.bucketPage(h)
 	prev := uint32(0)
 	for steps := uint32(0); ; steps++ {
 		if steps > r.meta.LastPage {
 			return nil, false, r.fault(table.ErrCorrupt, no, 16, "loop in a bucket chain")
 		}
-		p, err := r.hashPage(no, prev)
-		if err != nil {
-			return nil, false, err
+		var value []byte
+		var ok bool
+		var err error
+		var next uint32
+		if seen := r.pages.get(no); seen != nil && seen.prev == prev {
+			next = seen.next
+			value, ok, err = r.searchSeen(no, seen, h, key)
+		} else {
+			next, value, ok, err = r.searchNew(no, prev, key)
 		}
-		value, ok, err := r.bisectHashPage(&p, key)
-		if !ok && (err != nil || r.sorted[no/32].Load()>>(no%32)&1 == 0) {
-			value, ok, err = r.searchHashPage(&p, key)
-		}
-		if ok || err != nil {
+		if ok || err != nil || next == 0 {
 			return value, ok, err
 		}
-		if p.next == 0 {
-			return nil, false, nil
-		}
-		prev, no = no, p.next
+		prev, no = no, next
 	}
+}
+
+// searchNew searches a page of a bucket that was not met before.
+func (r *Reader) searchNew(no, prev uint32, key []byte) (next uint32, value []byte, ok bool, err error) {
+	p, err := r.hashPage(no, prev)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	value, ok, err = r.bisectHashPage(&p, key)
+	if !ok {
+		value, ok, err = r.searchHashPage(&p, key)
+	}
+	if err == nil {
+		r.remember(&p, prev)
+	}
+	return p.next, value, ok, err
 }
 
 // bisectHashPage searches one page that it takes to be sorted and sound. ok is false when that led nowhere.
@@ -121,8 +137,6 @@ func (r *Reader) bisectHashPage(p *page, key []byte) (value []byte, ok bool, err
 func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err error) {
 	low, end := p.at+2*p.n, len(p.b)
 	index := p.b[p.at:low]
-	sorted := p.kind == typeHash
-	var last []byte
 	for i := 0; i+4 <= len(index); i += 4 {
 		start, dataStart := int(r.u16(index[i:])), int(r.u16(index[i+2:]))
 		if start >= end || dataStart >= start || dataStart < low {
@@ -131,12 +145,8 @@ func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err
 		found := false
 		switch kind := p.b[start]; {
 		case kind == itemData:
-			k := p.b[start+1 : end]
-			found = string(k) == string(key)
-			sorted = sorted && (i == 0 || compareHashKeys(last, k) < 0)
-			last = k
+			found = end-start-1 == len(key) && string(p.b[start+1:end]) == string(key)
 		case kind == itemOffPage:
-			sorted = false
 			found, err = r.equalOffPage(p, start, p.b[start:end], key)
 		default:
 			err = r.fault(table.ErrCorrupt, p.no, int64(start), "item type %d for a key", kind)
@@ -148,9 +158,6 @@ func (r *Reader) searchHashPage(p *page, key []byte) (value []byte, ok bool, err
 			return r.firstHashValue(p, dataStart, p.b[dataStart:start])
 		}
 		end = dataStart
-	}
-	if sorted {
-		r.sorted[p.no/32].Or(1 << (p.no % 32))
 	}
 	return nil, false, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"sync/atomic"
 
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/internal/mapfile"
@@ -13,14 +12,12 @@ import (
 
 // Reader reads a Berkeley DB file that does not change. It is safe for concurrent use when its io.ReaderAt is.
 type Reader struct {
-	name string
-	size int64
-	src  mapfile.Source
-	swap bool // the file has the other byte order than little-endian
-	meta Meta
-	// sorted has a bit for each page of a hash file that was once seen to be sound and in order, so that what bisection does not
-	// find there is not there.
-	sorted []atomic.Uint32
+	name  string
+	size  int64
+	src   mapfile.Source
+	swap  bool // the file has the other byte order than little-endian
+	meta  Meta
+	pages seenPages // of a hash file
 	// budget, when not nil, is the number of pages that a walk may still read. No page of a sound file is met twice, so
 	// that damage cannot make a walk longer than the file.
 	budget *int64
@@ -46,7 +43,7 @@ func newReader(src mapfile.Source, size int64, name string) (*Reader, error) {
 		return nil, err
 	}
 	if r.meta.Type == "hash" {
-		r.sorted = make([]atomic.Uint32, r.meta.LastPage/32+1)
+		r.pages = newSeenPages(&r.meta)
 	}
 	return r, nil
 }
