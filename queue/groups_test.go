@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,4 +119,44 @@ func TestGroupInterval(t *testing.T) {
 		assert.Equal(t, []time.Duration{0}, tried[""])
 		assert.Equal(t, []time.Duration{0, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 5 * time.Hour}, tried["slow"])
 	})
+}
+
+// TestMailqGroup: -qG lists one group, without a total, as the real program does (8.17.1.9, with the same directories).
+func TestMailqGroup(t *testing.T) {
+	t.Parallel()
+	root := unpack(t, vectorFS(t), "22-queue-groups/mqueue")
+	d, err := Open(root+"/main", &DirOptions{Groups: []Group{{Name: "slow", Path: "../slow*"}}})
+	require.NoError(t, err)
+	slow := root + "/slow1 is empty\n\t\t" + root + "/slow2 (1 request)\n" + `-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------
+6AM85YFH009499        2 Sun Nov 22 08:05 jane@client.example.com
+					 s0@rcpt4.example.net
+					 s1@rcpt4.example.net
+					 s2@rcpt4.example.net
+					 s3@rcpt4.example.net
+`
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-bp", "-qGslow", "-qIH"}, slow},
+		{[]string{"-qIH", "-qGSLOW"}, slow},
+		{[]string{"-qGmqueue", "-qInothing"}, root + "/main is empty\n"},
+		{[]string{"-qGnone"}, "Queue group none unknown\n"},
+	} {
+		l, _, rest, err := ParseMailqArgs(c.args)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		l.Location = time.UTC
+		l.Load = func() int { return 0 }
+		var b strings.Builder
+		_, err = d.Print(t.Context(), &b, l)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, b.String(), "%v", c.args)
+	}
+	for arg, want := range map[string]string{"-q!Gslow": "Can not use -q!G", "-qG": "Queue group  unknown"} {
+		_, _, _, err := ParseMailqArgs([]string{arg})
+		assert.EqualError(t, err, want)
+	}
+	_, _, _, err = ParseMailqArgs([]string{"-qGa", "-qGb"})
+	assert.EqualError(t, err, "Can not use multiple -qG options")
 }

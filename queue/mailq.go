@@ -29,6 +29,7 @@ type Listing struct {
 	Verbose     bool      // -v
 	Quarantined bool      // -qQ
 	Lost        bool      // -qL
+	Group       string    // -qG: only this queue group, in any case; "mqueue" is the default one
 	Patterns    []Pattern // -qI, -qS, -qR, -qQtext
 	Sort        SortOrder // QueueSortOrder
 	MaxRun      int       // MaxQueueRunSize: print at most so many per directory; zero means all
@@ -121,7 +122,12 @@ func (d *Dir) Print(ctx context.Context, w io.Writer, o Listing) (total int, err
 		o.QueueLA = 0
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
+	known := false
 	for _, sp := range d.spools {
+		if o.Group != "" && !strings.EqualFold(o.Group, cmp.Or(sp.group, "mqueue")) {
+			continue
+		}
+		known = true
 		n, err := d.printSpool(ctx, out, sp, &o)
 		total += n
 		if err != nil {
@@ -129,7 +135,12 @@ func (d *Dir) Print(ctx context.Context, w io.Writer, o Listing) (total int, err
 			return total, err
 		}
 	}
-	fmt.Fprintf(out, "\t\tTotal requests: %d\n", total)
+	switch {
+	case o.Group == "":
+		fmt.Fprintf(out, "\t\tTotal requests: %d\n", total)
+	case !known:
+		fmt.Fprintf(out, "Queue group %s unknown\n", o.Group)
+	}
 	return total, out.Flush()
 }
 
