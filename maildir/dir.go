@@ -19,8 +19,6 @@ type Options struct {
 	Create bool
 	// Namer makes base names. Nil means one that the package shares among all Dirs of the process.
 	Namer *Namer
-	// Syncer shares directory syncs between deliveries. Nil means one of this Dir alone.
-	Syncer *Syncer
 	// NoSync leaves out every fsync: fast, and what a crash does to the messages is then unknown. For fixtures.
 	NoSync bool
 	// VirtualSize adds ,W= (size with CRLF line ends) to the names of delivered messages, beside ,S=.
@@ -63,9 +61,6 @@ func New(path string, opts *Options) *Dir {
 	d.fs = d.opts.fs
 	if d.fs == nil {
 		d.fs = vfs.OS
-	}
-	if d.opts.Syncer == nil {
-		d.opts.Syncer = newSyncer(d.fs)
 	}
 	d.path = filepath.Clean(path)
 	sep := string(filepath.Separator)
@@ -137,7 +132,8 @@ func (d *Dir) sync(dir string) error {
 	if d.opts.NoSync {
 		return nil
 	}
-	return d.opts.Syncer.Sync(dir)
+	// Not shared among deliveries: journalling file systems do that themselves, and better.
+	return d.fs.SyncDir(dir)
 }
 
 // openFlags are those of a new file in tmp: never an existing one, never through a link.

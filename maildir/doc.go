@@ -25,9 +25,8 @@
 //
 // # Delivery
 //
-// Deliver writes to tmp, syncs the file, renames it to new and syncs that directory before it returns. Deliveries into
-// one directory share its syncs. The rename cannot replace anything, because the name has never been used. Since
-// there are no locks, a delivery never waits for a reader.
+// Deliver writes to tmp, syncs the file, renames it to new and syncs that directory before it returns. The rename cannot
+// replace anything, because the name has never been used. Since there are no locks, a delivery never waits for a reader.
 //
 // # Reading
 //
@@ -54,7 +53,7 @@
 //
 // # Concurrency
 //
-// A Dir and a Syncer may be used by any number of goroutines, and a Maildir by any number of programs. A Delivery
+// A Dir may be used by any number of goroutines, and a Maildir by any number of programs. A Delivery
 // belongs to one goroutine.
 //
 // Source: https://cr.yp.to/proto/maildir.html, the Maildir++ description of Courier, the documentation and behaviour

@@ -333,8 +333,8 @@ func TestConcurrentFlags(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
-// Deliveries share directory syncs, and every one waits for a sync that began after its rename.
-func TestSyncer(t *testing.T) {
+// Many deliveries at the same time: each has a message of its own.
+func TestDeliverTogether(t *testing.T) {
 	d := newDir(t, nil)
 	var wg sync.WaitGroup
 	for range 40 {

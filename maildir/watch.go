@@ -39,7 +39,7 @@ type WatchOptions struct {
 
 // Watch yields what happens to the messages of the Maildir until ctx ends or the loop does. First come Added events for
 // the messages that are there. A message counts as removed only when a second look does not find it either, since
-// a reader of a directory can miss one that is renamed meanwhile. It remembers the names of all messages: about 150 bytes each.
+// a reader of a directory can miss one that is renamed meanwhile. It remembers the names of all messages: about 165 bytes each.
 //
 // The directories must exist. Changes that cancel each other between two looks are not seen.
 func (d *Dir) Watch(ctx context.Context, opts *WatchOptions) iter.Seq2[Event, error] {

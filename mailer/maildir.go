@@ -2,13 +2,12 @@ package mailer
 
 import (
 	"context"
-	"sync"
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/maildir"
 )
 
-// Maildir delivers into Maildirs. Only Path must be set. It must not be copied after first use.
+// Maildir delivers into Maildirs. Only Path must be set.
 type Maildir struct {
 	// Path is where the Maildirs are, with %u for the user (the route's, or the local part), %d for the domain and %h
 	// for the home directory: "/var/mail/%d/%u/Maildir", "%h/Maildir". A user name that could leave its place in
@@ -25,20 +24,10 @@ type Maildir struct {
 	Options maildir.Options
 	// PermanentQuota bounces when the file system's quota is exceeded, instead of trying again.
 	PermanentQuota bool
-
-	once sync.Once
-	opts maildir.Options
 }
 
 // Deliver implements mtakit.Mailer. A nil error means that the message and its name in new are synced.
 func (m *Maildir) Deliver(ctx context.Context, a *mtakit.Attempt) []mtakit.Result {
-	m.once.Do(func() {
-		m.opts = m.Options
-		m.opts.Create = !m.NoCreate
-		if m.opts.Syncer == nil {
-			m.opts.Syncer = maildir.NewSyncer() // shared: deliveries to one mailbox share its directory's syncs
-		}
-	})
 	return each(ctx, a, func(ctx context.Context, r *mtakit.Recipient) error {
 		return verdict(m.deliver(ctx, a, r), m.PermanentQuota)
 	})
@@ -56,8 +45,10 @@ func (m *Maildir) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Reci
 	defer body.Close()
 	var room [512]byte
 	head := m.Headers.append(room[:0], a.From, r)
+	opts := m.Options
+	opts.Create = !m.NoCreate
 	return own.do(func() error {
-		_, err := maildir.New(path, &m.opts).Deliver(ctx, head, body)
+		_, err := maildir.New(path, &opts).Deliver(ctx, head, body)
 		return err
 	})
 }

@@ -9,8 +9,9 @@
 // Did my program send the mail? Point it at a Server and look at what came: Example, ExampleServer_Wait.
 //
 // What does it do when the server says no, is slow or hangs up? Script the stage: ExampleServer_Script,
-// ExampleServer_Recipient, ExampleServer_Always. Ready-made: Greylist, MaxMessages (421), MaxBytes, BadTLS. For anything
-// else a Handler sees every command: ExampleServer_Handler.
+// ExampleServer_Recipient, ExampleServer_Always. Ready-made: greylisting, 421 after some messages and a broken TLS
+// handshake, ExampleServer_greylist, ExampleServer_maxMessages, ExampleServer_badTLS; and MaxBytes. For anything else a
+// Handler sees every command: ExampleServer_Handler.
 //
 // What did the two say to each other? ExampleServer_Dialogue.
 //
@@ -19,21 +20,21 @@
 //
 // Time-outs of minutes in no time: a Network in memory inside testing/synctest: ExampleNetwork.
 //
-// MX, null MX, CNAME, DNSSEC's AD bit, failures and truncation: ExampleNewDNS.
+// MX, null MX, failures and truncation: ExampleNewDNS. CNAME, TLSA, DNSSEC's AD bit, time-outs: ExampleDNS.
 //
 // A message that looks like that: Mail, ExampleMail. A thousand messages that have broken software before: Messages and
 // Generate, ExampleMessages. A delivery status notification: Report.
 //
 // A mailbox to read: Mbox, SampleMbox and Maildir; ExampleMbox, ExampleMaildir. A damaged one: MboxDamages, MaildirTrees.
 //
-// A sendmail queue directory: QueueDir, ExampleQueueDir; one after a crash: QueueStates. Another process at work on an
-// entry: LockQueueFile. Tables of sendmail, good and broken: Tables.
+// A sendmail queue directory: QueueDir, ExampleQueueDir; one after a crash: QueueStates, ExampleQueueStates. Another
+// process at work on an entry: LockQueueFile. Tables of sendmail, good and broken: Tables, ExampleTables.
 //
 // Does it survive a full disk and a power cut? Give it an FS: ExampleEachCrashPoint, ExampleEachFault.
 //
 // Is the output as before? Golden and Equal, with a difference that shows CR, NUL and blanks: ExampleDiff.
 //
-// Something happens later: WaitFor. Fixtures outside of a test: Run.
+// Something happens later: WaitFor, ExampleWaitFor. Fixtures outside of a test: Run.
 //
 // # Five programs and their tests
 //
