@@ -145,6 +145,8 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 	if f.opts.Member != nil {
 		id.Member = func(gid int) bool { return f.opts.Member(acct.Name, gid) }
 	}
+	search := f.root.Search(id, f.rules) // the files of the path often stand in one directory
+	defer search.Close()
 	var transient error
 	for _, pattern := range f.path {
 		name, ok := f.expand(pattern, acct, detail)
@@ -155,7 +157,7 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 			return mtakit.Expansion{}, false, deferral(err)
 		}
 		x.Step.Tried = append(x.Step.Tried, name)
-		file, err := f.root.Open(name, id, f.rules)
+		file, err := search.Open(name)
 		if err == nil {
 			err = f.read(&x, file, name, acct)
 			file.Close()

@@ -285,8 +285,10 @@ func ExampleSmrsh_Command() {
 // BenchmarkForward is a look-up for a user who has no forward file, and one who has.
 func BenchmarkForward(b *testing.B) {
 	dir := b.TempDir()
+	home := dir + "/home/ann"
+	os.MkdirAll(home, 0o755)
 	os.Chmod(dir, 0o755)
-	acct := mtakit.Account{Name: "ann", UID: os.Getuid(), GID: os.Getgid(), Home: dir, Shell: "/bin/sh"}
+	acct := mtakit.Account{Name: "ann", UID: os.Getuid(), GID: os.Getgid(), Home: home, Shell: "/bin/sh"}
 	f, err := forward.New(forward.Options{Hostname: "mx.example.com", Root: dir, ValidShell: func(string) bool { return true }})
 	require.NoError(b, err)
 	defer f.Close()
@@ -299,6 +301,6 @@ func BenchmarkForward(b *testing.B) {
 		}
 	}
 	b.Run("absent", run)
-	os.WriteFile(dir+"/.forward", []byte("\\ann, ann@example.org\n"), 0o644)
+	os.WriteFile(home+"/.forward", []byte("\\ann, ann@example.org\n"), 0o644)
 	b.Run("present", run)
 }

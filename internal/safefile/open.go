@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,10 +45,40 @@ const attempts = 4
 // Open examines the file with the eyes of id and opens it for reading. Absent and Refused classify the error; any
 // other error means that it cannot be told whether there is a file and what it says.
 func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
+	s := r.Search(id, rules)
+	defer s.Close()
+	return s.Open(name)
+}
+
+// Search opens files one after the other. A file that stands in the directory where the one before was looked for is
+// looked for in that very directory, which was examined and is still open. Not safe for concurrent use.
+type Search struct {
+	root  *Root
+	id    Identity
+	rules Rules
+	walk  *walk    // nil when there is no directory to be used again
+	dir   []string // where walk is
+}
+
+// Search begins a search with the eyes of id.
+func (r *Root) Search(id Identity, rules Rules) *Search {
+	return &Search{root: r, id: id, rules: rules}
+}
+
+// Close ends the search. Files that were opened stay open.
+func (s *Search) Close() {
+	if s.walk != nil {
+		s.walk.close()
+		s.walk = nil
+	}
+}
+
+// Open is Root.Open.
+func (s *Search) Open(name string) (*File, error) {
 	if !path.IsAbs(name) {
 		return nil, Denied // sendmail has no directory to resolve a relative name in
 	}
-	parts, ok := r.split(name)
+	parts, ok := s.root.split(name)
 	if !ok {
 		return nil, Outside
 	}
@@ -55,21 +86,36 @@ func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
 		return nil, NotRegular
 	}
 	for range attempts {
-		f, err := r.open(parts, id, rules)
+		f, err := s.open(parts)
 		if err != ErrChanged {
 			return f, err
 		}
+		s.Close()
 	}
 	return nil, ErrChanged
 }
 
-func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
-	w := &walk{root: r, id: id, trust: rules.TrustSticky}
-	defer w.close()
-	err := w.start()
-	if err == nil {
-		err = w.down(parts[:len(parts)-1])
+func (s *Search) open(parts []string) (*File, error) {
+	dir, name := parts[:len(parts)-1], parts[len(parts)-1]
+	id, rules := s.id, s.rules
+	w, err := s.walk, error(nil)
+	if s.walk = nil; w == nil || !slices.Equal(s.dir, dir) {
+		if w != nil {
+			w.close()
+		}
+		w = &walk{root: s.root, id: id, trust: rules.TrustSticky}
+		if err = w.start(); err == nil {
+			err = w.down(dir)
+		}
 	}
+	links, arrived := w.links, err == nil
+	defer func() {
+		if arrived && w.links == links { // no link led away from the directory
+			s.walk, s.dir = w, dir
+		} else {
+			w.close()
+		}
+	}()
 	unsafe, tolerated := w.verdict(rules)
 	// Where only group writable directories are tolerated, sendmail complains about them if there is no file.
 	if unsafe != "" && (!tolerated || Absent(err) && !rules.UnsafeDir && !rules.NoDirs) {
@@ -78,7 +124,7 @@ func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, st, err := w.target(parts[len(parts)-1], unsafe == "" || rules.Linked, rules.MissingFirst)
+	base, st, err := w.target(name, unsafe == "" || rules.Linked, rules.MissingFirst)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package safefile_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -241,6 +242,65 @@ func TestUnsafeDirs(t *testing.T) {
 	dirs, exists = root.UnsafeDirs("/a/b/none", other, safefile.Rules{GroupDirSafe: true})
 	assert.False(t, exists)
 	assert.Equal(t, []safefile.UnsafeDir{{Path: "/a/b", Reason: safefile.WorldWritableDir}}, dirs)
+}
+
+// A search gives the answers that separate look-ups give, whatever was looked for before.
+func TestSearch(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"", "/a", "/a/sub", "/b", "/open"} {
+		require.NoError(t, os.MkdirAll(dir+d, 0o755))
+		require.NoError(t, os.Chmod(dir+d, 0o755))
+		require.NoError(t, os.WriteFile(dir+d+"/file", []byte(d), 0o644))
+	}
+	require.NoError(t, os.Chmod(dir+"/open", 0o777))
+	require.NoError(t, os.Symlink("sub/file", dir+"/a/down"))
+	require.NoError(t, os.Symlink("../b/file", dir+"/a/up"))
+	require.NoError(t, os.Symlink("file", dir+"/a/here"))
+	require.NoError(t, os.Symlink("b", dir+"/link"))
+	root, err := safefile.NewRoot(dir, "/")
+	require.NoError(t, err)
+	defer root.Close()
+	names := []string{"/a/none", "/a/file", "/a/down", "/a/up", "/a/here", "/a/none", "/a/sub/file", "/b/file", "/open/file", "/open/none",
+		"/link/file", "/link/none", "/none/file", "/none/none", "/a/../b/file", "/file", "/", "relative"}
+	read := func(f *safefile.File, err error) string {
+		if err != nil {
+			return err.Error()
+		}
+		defer f.Close()
+		text, _ := io.ReadAll(f)
+		return fmt.Sprintf("%s %q %v", text, f.UnsafeDir, f.Vouched)
+	}
+	for _, rules := range []safefile.Rules{{}, {Linked: true}, {UnsafeDir: true, Linked: true}} {
+		for _, first := range names {
+			for _, second := range names {
+				s := root.Search(other, rules)
+				assert.Equal(t, read(root.Open(first, other, rules)), read(s.Open(first)), first)
+				assert.Equal(t, read(root.Open(second, other, rules)), read(s.Open(second)), "%s after %s", second, first)
+				s.Close()
+			}
+		}
+	}
+}
+
+// The directory that was examined is the one that counts: what takes its place meanwhile is not looked at.
+func TestSearchSwap(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"", "/home", "/evil"} {
+		require.NoError(t, os.MkdirAll(dir+d, 0o755))
+		require.NoError(t, os.Chmod(dir+d, 0o755))
+	}
+	require.NoError(t, os.WriteFile(dir+"/evil/file", nil, 0o644))
+	root, err := safefile.NewRoot(dir, "/")
+	require.NoError(t, err)
+	defer root.Close()
+	s := root.Search(other, safefile.Rules{})
+	defer s.Close()
+	_, err = s.Open("/home/none")
+	require.True(t, safefile.Absent(err))
+	require.NoError(t, os.Rename(dir+"/home", dir+"/old"))
+	require.NoError(t, os.Symlink("evil", dir+"/home"))
+	_, err = s.Open("/home/file")
+	assert.True(t, safefile.Absent(err), err)
 }
 
 func BenchmarkOpen(b *testing.B) {
