@@ -24,15 +24,6 @@ func Printable(s string) string {
 // keys.
 func Fold(key string) string { return lex.Fold(key) }
 
-// foldBytes is Fold in place.
-func foldBytes(b []byte) {
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-}
-
 // Reasons for a fault in the text of a map; errors.Is finds them in the errors of Parse and Scanner. The texts are
 // makemap's.
 var (
