@@ -58,11 +58,11 @@ func (l *Listing) queueOption(s string) error {
 	case 'G':
 		switch {
 		case not:
-			return errors.New("Can not use -q!G")
+			return asSendmail("Can not use -q!G")
 		case l.Group != "":
-			return errors.New("Can not use multiple -qG options")
+			return asSendmail("Can not use multiple -qG options")
 		case text == "":
-			return errors.New("Queue group  unknown")
+			return asSendmail("Queue group  unknown")
 		}
 		l.Group = text
 	case 'I', 'R', 'S':
@@ -72,6 +72,9 @@ func (l *Listing) queueOption(s string) error {
 	}
 	return nil
 }
+
+// asSendmail is an error in the words of sendmail.
+func asSendmail(text string) error { return errors.New(text) }
 
 func (l *Listing) option(s string, dir *string) (err error) {
 	name, value, _ := strings.Cut(s, "=")
