@@ -16,6 +16,7 @@ type focus struct {
 	local, host []string // tokens
 	canonical   bool
 	class       hostClass
+	plain       string // the whole text, as long as it is local@host, or a name, without anything special: see plainFocus
 }
 
 // hostClass remembers whether a host is ours.
@@ -63,26 +64,37 @@ func (f focus) text() string {
 // plainFocus takes a plain address apart without a tokenizer. It refuses those that some rule treats specially. room holds
 // the tokens.
 func plainFocus(text string, room *[2]string) (f focus, ok bool) {
-	if n := plainLen(text); n == 0 || n != len(text) {
+	at, label := -1, 0 // where the at sign stands, and where the last label of the domain begins
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '@':
+			if at >= 0 || i == 0 {
+				return f, false
+			}
+			at, label = i, i+1
+		case !plainByte[c]:
+			return f, false
+		case c == '.' && at >= 0:
+			if label == i { // an empty label
+				return f, false
+			}
+			label = i + 1
+		}
+	}
+	if at < 0 {
+		room[0] = text
+		return focus{local: room[:1:1], plain: text}, text != ""
+	}
+	last := text[label:]
+	if last == "" || strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
 		return f, false
 	}
-	local, domain, found := strings.Cut(text, "@")
-	room[0], room[1] = local, domain
-	if !found {
-		return focus{local: room[:1:1]}, true
-	}
-	if domain == "" || domain[0] == '.' || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
-		return f, false
-	}
-	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	if strings.EqualFold(last, "UUCP") || strings.EqualFold(last, "REDIRECT") {
-		return f, false
-	}
-	return focus{form: hosted, local: room[:1:1], host: room[1:]}, true
+	room[0], room[1] = text[:at], text[at+1:]
+	return focus{form: hosted, local: room[:1:1], host: room[1:], plain: text}, true
 }
 
-// findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign, or else
-// the first bang, or else the last percent sign. Phrases, source routes and group names go.
+// findFocus finds the part of an address that routes it: the innermost angle brackets, then the last at sign between two
+// words, or else the first bang, or else the last percent or at sign. Phrases, source routes and group names go.
 func findFocus(t []string) focus {
 	if len(t) == 0 {
 		return focus{form: nullPath}
@@ -97,17 +109,23 @@ func findFocus(t []string) focus {
 	}
 	t = stripRoute(t)
 
-	if at := lastIndex(t, "@"); at >= 0 {
-		if len(t) == 1 {
-			return focus{form: nullPath}
+	if len(t) == 1 && (t[0] == "@" || t[0] == "%") {
+		return focus{form: nullPath}
+	}
+	for at := len(t) - 2; at > 0; at-- {
+		if t[at] == "@" {
+			return focus{form: hosted, local: t[:at], host: t[at+1:]}
 		}
-		return focus{form: hosted, local: t[:at], host: t[at+1:]}
 	}
 	if f, ok := bangFocus(t); ok {
 		return f
 	}
-	if at := lastIndex(t, "%"); at >= 0 {
-		return focus{form: hosted, local: t[:at], host: t[at+1:]}
+	if at := max(lastIndex(t, "@"), lastIndex(t, "%")); at >= 0 {
+		f := focus{form: hosted, local: t[:at], host: t[at+1:]}
+		if at > 0 && t[0] == "@" {
+			f.local = slices.Concat([]string{"%"}, t[1:at])
+		}
+		return f
 	}
 	return focus{local: t}
 }
@@ -117,7 +135,9 @@ func stripGroup(t []string) []string {
 	colon := slices.Index(t, ":")
 	switch {
 	case colon < 0:
-	case slices.Contains(t, "<"), t[0] == "@" && !colonBeforeLiteral(t), isIPv6Literal(t), hasDoubleColon(t), isIncludeText(t):
+	case colonBeforeLiteral(t):
+		t = t[colon+1:]
+	case slices.Contains(t, "<"), t[0] == "@", isIPv6Literal(t), hasDoubleColon(t), isIncludeText(t):
 	default:
 		t = t[colon+1:]
 	}
@@ -181,9 +201,9 @@ func insideAngles(t []string) []string {
 // stripRoute removes a source route: @a,@b:user@host (RFC 5321 appendix C).
 func stripRoute(t []string) []string {
 	for len(t) > 0 && t[0] == "@" {
-		i := slices.Index(t, ",")
-		if i < 2 || i == len(t)-1 {
-			i = slices.Index(t, ":")
+		i := indexFrom(t, 2, ",")
+		if i < 0 || i == len(t)-1 {
+			i = indexFrom(t, 2, ":")
 		}
 		if i > 0 && t[1] == "[" {
 			if end := slices.Index(t, "]"); end > 0 && end+1 < len(t) && t[end+1] == ":" {
@@ -200,15 +220,25 @@ func stripRoute(t []string) []string {
 
 // bangFocus reads host!user, the form of UUCP. A host without a dot belongs to the pseudo domain UUCP.
 func bangFocus(t []string) (focus, bool) {
-	bang := slices.Index(t, "!")
+	bang := indexFrom(t, 1, "!")
 	if bang < 1 || bang == len(t)-1 {
 		return focus{}, false
 	}
-	host := slices.Clone(t[:bang])
+	host := slices.DeleteFunc(slices.Clone(t[:bang]), func(s string) bool { return s == "@" })
 	if bang < 3 || t[bang-2] != "." {
 		host = append(host, ".", "UUCP")
 	}
 	return focus{form: hosted, local: t[bang+1:], host: host}, true
+}
+
+// indexFrom is slices.Index that begins at a token.
+func indexFrom(t []string, from int, tok string) int {
+	for i := from; i < len(t); i++ {
+		if t[i] == tok {
+			return i
+		}
+	}
+	return -1
 }
 
 func lastIndex(t []string, tok string) int {
@@ -260,7 +290,7 @@ func (r *Resolver) canonifyHost(ctx context.Context, f *focus) (retry bool, err 
 	}
 	host, known, again := r.lookupName(ctx, name)
 	if host != name {
-		f.host = []string{host}
+		f.host, f.plain = []string{host}, ""
 	}
 	f.canonical = known
 	if !known {

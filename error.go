@@ -88,6 +88,14 @@ type Position struct {
 	Col  int    `json:"col,omitempty"`
 }
 
+// orZero returns the position, or the zero value when there is none.
+func (p *Position) orZero() Position {
+	if p == nil {
+		return Position{}
+	}
+	return *p
+}
+
 // String prints file:line:col, leaving out what is not known.
 func (p Position) String() string {
 	s := p.File

@@ -31,7 +31,7 @@ func (r *Resolver) rewriteLocal(ctx context.Context, user, detail string, out *p
 		p := parser{r: r, ctx: ctx, out: out}
 		p.verdict(verdict, Route{})
 		return true
-	} else if relay != (Route{}) {
+	} else if !relay.isZero() {
 		r.relayLocal(ctx, relay, user+detailOf(detail), out)
 		return true
 	}
@@ -69,7 +69,7 @@ func detailOf(host string) string {
 
 // relayFor chooses the relay for a local user.
 func (r *Resolver) relayFor(ctx context.Context, user string) (relay Route, verdict *Error, err error) {
-	if r.UserRelay != (Route{}) || r.UserRelayError != nil {
+	if !r.UserRelay.isZero() || r.UserRelayError != nil {
 		name := user
 		if i := plusIndex(user); i > 0 && r.PreserveDetail {
 			name = user[:i] // the detail belongs to the name, but not to the account
@@ -82,7 +82,7 @@ func (r *Resolver) relayFor(ctx context.Context, user string) (relay Route, verd
 			return r.UserRelay, r.UserRelayError, nil
 		}
 	}
-	if r.MailHub != (Route{}) {
+	if !r.MailHub.isZero() {
 		return r.MailHub, nil, nil
 	}
 	return r.LocalRelay, nil, nil
@@ -114,7 +114,7 @@ func (r *Resolver) account(ctx context.Context, name string) (Account, bool, err
 	if ok || err != nil {
 		return acct, ok, err
 	}
-	if lower := strings.ToLower(name); lower != name {
+	if lower := lex.Fold(name); lower != name {
 		return r.Accounts.Account(ctx, lower)
 	}
 	return Account{}, false, nil

@@ -22,36 +22,71 @@ const (
 
 // parsed is what the address rules make of one text: sendmail's ADDRESS when it leaves parseaddr.
 type parsed struct {
-	triple    Route // as the address test mode shows it
 	route     Route // as the mailer gets it
 	addr      Address
 	canonical bool  // route.Host is a canonical domain name; sendmail shows it with a final dot
 	noRewrite bool  // the detail has been split off: local rewriting must not happen again
-	err       error // why the address is bad, or why it must wait
 	wait      bool  // err is temporary
 	silent    bool  // err is not reported to the submitter (a name server that does not answer)
-	steps     []Step
-	repairs   []error // what had to be repaired in the text
-	tooDeep   []error // rewriting was cut short
+	err       error // why the address is bad, or why it must wait
+	notes     *notes
+	tokens    [2]string // of a plain address
 }
+
+// notes are what there is to say about an address besides its route. Most addresses have none.
+type notes struct {
+	steps   []Step
+	repairs []error // what had to be repaired in the text
+	tooDeep []error // rewriting was cut short
+}
+
+// noted returns the notes, none if there are none.
+func (out *parsed) noted() notes {
+	if out.notes == nil {
+		return notes{}
+	}
+	return *out.notes
+}
+
+// toNote returns the notes to write into.
+func (out *parsed) toNote() *notes {
+	if out.notes == nil {
+		out.notes = new(notes)
+	}
+	return out.notes
+}
+
+func (out *parsed) addStep(s Step) { out.toNote().steps = append(out.toNote().steps, s) }
 
 // parser reads one address. It is a value on the stack; all state of the run is in the resolver's arguments.
 type parser struct {
-	r   *Resolver
-	ctx context.Context
-	out *parsed
+	r      *Resolver
+	ctx    context.Context
+	out    *parsed
+	triple *Route // gets the triple as the address test mode shows it, if anybody wants it
+}
+
+// show notes the triple of f.
+func (p *parser) show(mailer, host string, f focus) {
+	if p.triple != nil {
+		*p.triple = Route{mailer, host, f.text()}
+	}
 }
 
 // parse applies the standard configuration's rulesets canonify and parse to the text of one address. It returns false
 // when the text holds nothing but comments.
 func (r *Resolver) parse(ctx context.Context, text string, out *parsed) bool {
 	p := parser{r: r, ctx: ctx, out: out}
-	var room [2]string
-	f, ok := plainFocus(text, &room)
+	return p.parse(text)
+}
+
+func (p *parser) parse(text string) bool {
+	f, ok := plainFocus(text, &p.out.tokens)
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			out.repairs = append(out.repairs, faultFail(fault).Err())
+			notes := p.out.toNote()
+			notes.repairs = append(notes.repairs, faultFail(fault).Err())
 		}
 		if len(tokens) == 0 {
 			return len(faults) > 0 && p.fail(faultFail(faults[0]).Err())
@@ -80,7 +115,9 @@ func (p *parser) hold(err error, silent bool) {
 
 // syntax rejects the address for its form.
 func (p *parser) syntax(status Status, text string) {
-	p.out.triple = Route{MailerError, status.String(), `"553 ` + text + `"`}
+	if p.triple != nil {
+		*p.triple = Route{MailerError, status.String(), `"553 ` + text + `"`}
+	}
 	p.fail(&Error{Code: 553, Status: status, Text: text})
 }
 
@@ -96,7 +133,7 @@ func (p *parser) rewrite(f focus, level int) {
 	}
 	p.canonify(&f)
 	if f, ok := p.check(f, level+1); ok {
-		p.choose(f, level+1)
+		p.choose(&f, level+1)
 	}
 }
 
@@ -117,7 +154,8 @@ func (f focus) asText() []string {
 }
 
 func (p *parser) tooDeep(ruleset string) {
-	p.out.tooDeep = append(p.out.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
+	notes := p.out.toNote()
+	notes.tooDeep = append(notes.tooDeep, &Error{Code: 554, Status: StatusPermanent, Exit: exitSoftware,
 		Text: "rewrite: excessive recursion (max " + strconv.Itoa(maxRewrite) + "), ruleset " + ruleset})
 }
 
@@ -137,15 +175,21 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 		p.tooDeep("Parse0")
 		return f, true
 	}
+	if f.plain != "" {
+		return f, true
+	}
 	switch f.form {
 	case nullPath:
-		p.out.triple = Route{MailerLocal, "", "<@>"}
+		p.show(MailerLocal, "", f)
 		p.out.route = Route{MailerLocal, "", ""}
 		return f, false
 	case listForm:
 		p.syntax(StatusMailboxSyntax, "List:; syntax illegal for recipient addresses")
 		return f, false
 	case unfocused:
+		if p.strayComma(f) {
+			return f, false
+		}
 		if len(f.local) == 1 && f.local[0] != "" && f.local[0][0] == '"' {
 			f.local = dequote(f.local[0])
 			if len(f.local) == 0 {
@@ -156,7 +200,7 @@ func (p *parser) check(f focus, level int) (_ focus, ok bool) {
 				return p.again(f, level)
 			}
 		}
-		return f, !p.strayComma(f)
+		return f, true
 	}
 	if !p.checkHosted(f) {
 		return f, false
@@ -249,7 +293,7 @@ func hasRouteOperator(t []string) bool { return slices.ContainsFunc(t, isRouteOp
 //  4. the mailertable answers for all other domains; its answer is final
 //  5. the smart host takes the rest
 //  6. without one, the domain itself does
-func (p *parser) choose(f focus, level int) {
+func (p *parser) choose(f *focus, level int) {
 	if f.form != hosted {
 		p.local(f.local)
 		return
@@ -259,10 +303,10 @@ func (p *parser) choose(f focus, level int) {
 		return
 	}
 	if host[0] == '[' && host[len(host)-1] == ']' {
-		p.smartHost(f)
+		p.smartHost(*f)
 		return
 	}
-	local, err := p.r.isOurs(p.ctx, &f)
+	local, err := p.r.isOurs(p.ctx, f)
 	if err != nil {
 		p.hold(err, false)
 	}
@@ -270,7 +314,7 @@ func (p *parser) choose(f focus, level int) {
 		return
 	}
 	if local && p.r.StickyHost {
-		p.sticky(f)
+		p.sticky(*f)
 		return
 	}
 	if local {
@@ -280,23 +324,25 @@ func (p *parser) choose(f focus, level int) {
 	if p.table(f, level) {
 		return
 	}
-	p.smartHost(f)
+	p.smartHost(*f)
 }
 
 // redirected bounces mail to user@domain.REDIRECT with the new address.
-func (p *parser) redirected(f focus) bool {
+func (p *parser) redirected(f *focus) bool {
 	domain := f.domain()
 	if !p.r.Redirect || !hasSuffixFold(domain, ".REDIRECT") {
 		return false
 	}
 	to := lex.Join(f.local, " ") + "@" + domain[:len(domain)-len(".REDIRECT")]
-	p.out.triple = Route{MailerError, StatusBadMailbox.String(), `"551 User has moved; please try "<` + to + ">"}
+	if p.triple != nil {
+		*p.triple = Route{MailerError, StatusBadMailbox.String(), `"551 User has moved; please try "<` + to + ">"}
+	}
 	p.fail(&Error{Code: 551, Status: StatusBadMailbox, Text: "User has moved; please try <" + to + ">"})
 	return true
 }
 
 // virtual looks f up in the virtusertable. It reports whether the table settled the address.
-func (p *parser) virtual(f focus, local bool, level int) bool {
+func (p *parser) virtual(f *focus, local bool, level int) bool {
 	if p.r.Virtual == nil || !f.canonical {
 		return false
 	}
@@ -316,11 +362,11 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 	}
 	if !ok {
 		if len(x.Step.Tried) > 0 {
-			p.out.steps = append(p.out.steps, x.Step)
+			p.out.addStep(x.Step)
 		}
 		return false
 	}
-	p.out.steps = append(p.out.steps, x.Step)
+	p.out.addStep(x.Step)
 	if len(x.To) != 1 {
 		p.syntax(StatusMailboxSyntax, "Invalid route address")
 		return true
@@ -340,18 +386,20 @@ func (p *parser) virtual(f focus, local bool, level int) bool {
 		p.resultOnce(text, level)
 		return true
 	}
-	var room [2]string
-	next, ok := plainFocus(text, &room)
+	next, ok := plainFocus(text, new([2]string))
 	if strings.TrimSpace(text) == "" && local {
 		// An empty value leaves its brackets behind. The test mode shows them, delivery ignores them.
 		p.local(f.local)
-		p.out.triple.User = "<>" + p.out.triple.User
+		if p.triple != nil {
+			p.triple.User = "<>" + p.triple.User
+		}
 		return true
 	}
 	if !ok {
 		tokens, _, faults := lex.Scan(text, 0)
 		for _, fault := range faults {
-			p.out.tooDeep = append(p.out.tooDeep, faultFail(fault).Err())
+			notes := p.out.toNote()
+			notes.tooDeep = append(notes.tooDeep, faultFail(fault).Err())
 		}
 		next = findFocus(tokens)
 	}
@@ -365,7 +413,7 @@ func (p *parser) resultOnce(text string, level int) {
 	f := findFocus(tokens)
 	p.canonify(&f)
 	f, ok := p.check(f, level+1)
-	if !ok || p.redirected(f) {
+	if !ok || p.redirected(&f) {
 		return
 	}
 	local := f.form != hosted
@@ -377,7 +425,7 @@ func (p *parser) resultOnce(text string, level int) {
 	}
 	if local {
 		p.local(f.local)
-	} else if !p.table(f, level) {
+	} else if !p.table(&f, level) {
 		p.smartHost(f)
 	}
 }
@@ -392,16 +440,19 @@ func (m Member) text() string {
 
 // verdict takes a table's error value; triple shows it as sendmail does.
 func (p *parser) verdict(err error, triple Route) {
-	p.out.triple, p.out.route = triple, triple
-	if triple.Mailer == "" {
-		p.out.triple = Route{Mailer: MailerError}
-	}
+	p.out.route = triple
 	p.out.route.Mailer = MailerError
+	if triple.Mailer == "" {
+		triple = Route{Mailer: MailerError}
+	}
+	if p.triple != nil {
+		*p.triple = triple
+	}
 	p.fail(err)
 }
 
 // table looks the domain up in the mailertable. It reports whether the table settled the address.
-func (p *parser) table(f focus, level int) bool {
+func (p *parser) table(f *focus, level int) bool {
 	if p.r.Router == nil {
 		return false
 	}
@@ -411,21 +462,21 @@ func (p *parser) table(f focus, level int) bool {
 			p.hold(err, false)
 		}
 		if len(d.Step.Tried) > 0 {
-			p.out.steps = append(p.out.steps, d.Step)
+			p.out.addStep(d.Step)
 		}
 		return false
 	}
-	p.out.steps = append(p.out.steps, d.Step)
-	d.Route.User = withDot(d.Route.User, f)
+	p.out.addStep(d.Step)
+	d.Route.User = withDot(d.Route.User, *f)
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && strings.HasSuffix(e.Text, "<@"+f.domain()) {
-			err = &Error{Code: e.Code, Status: e.Status, Text: withDot(e.Text, f), Err: e.Err, Exit: e.Exit}
+			err = &Error{Code: e.Code, Status: e.Status, Text: withDot(e.Text, *f), Err: e.Err, Exit: e.Exit}
 		}
 		p.verdict(err, d.Route)
 		return true
 	}
-	p.mailer(d.Route, f, level)
+	p.mailer(d.Route, *f, level)
 	return true
 }
 
@@ -448,12 +499,16 @@ func (p *parser) mailer(route Route, f focus, level int) {
 		}
 		tokens, _, _ := lex.Scan(route.User, 0)
 		p.local(tokens)
-		p.out.triple.Host, p.out.route.Host = route.Host, route.Host
+		if p.out.route.Host = route.Host; p.triple != nil {
+			p.triple.Host = route.Host
+		}
 		return
 	}
 	if strings.HasPrefix(route.Host, ">") {
 		route.Host = ">" + strings.TrimSuffix(f.text(), ">")
-		p.out.triple = Route{route.Mailer, route.Host, ""}
+		if p.triple != nil {
+			*p.triple = Route{route.Mailer, route.Host, ""}
+		}
 		if p.remote(Route{route.Mailer, route.Host, ""}, f); p.out.route.Mailer == route.Mailer {
 			p.out.route.User, p.out.addr = "", Address{}
 		}
@@ -461,57 +516,59 @@ func (p *parser) mailer(route Route, f focus, level int) {
 	}
 	if route.User != "" {
 		user, domain, found := strings.Cut(route.User, "@")
+		f.plain = ""
 		if f.local = []string{user}; found {
 			f.host, f.canonical = []string{domain}, false
 		}
 	}
-	p.out.triple = Route{route.Mailer, route.Host, f.text()}
+	p.show(route.Mailer, route.Host, f)
 	p.remote(Route{route.Mailer, route.Host, ""}, f)
 }
 
 // smartHost sends f to the smart host, or to its own domain when there is none.
 func (p *parser) smartHost(f focus) {
-	if s := p.r.SmartHost; s != (Route{}) {
+	if s := p.r.SmartHost; !s.isZero() {
 		if s.Mailer == "" {
 			if s.Mailer = MailerRelay; f.domain()[0] == '[' {
 				s.Mailer = MailerESMTP
 			}
 		}
-		p.out.triple = Route{s.Mailer, s.Host, f.text()}
+		p.show(s.Mailer, s.Host, f)
 		p.remote(s, f)
 		return
 	}
 	host := f.domain()
-	shown := host
-	if p.out.canonical = f.canonical && host[0] != '['; p.out.canonical {
-		shown += "."
+	p.out.canonical = f.canonical && host[0] != '['
+	if p.show(MailerESMTP, host, f); p.triple != nil && p.out.canonical {
+		p.triple.Host += "."
 	}
-	p.out.triple = Route{MailerESMTP, shown, f.text()}
 	p.remote(Route{MailerESMTP, host, ""}, f)
 }
 
 // sticky sends mail for user@local.domain to the mail hub, aliased or not, and keeps it here without one.
 func (p *parser) sticky(f focus) {
 	hub := p.r.MailHub
-	if hub == (Route{}) {
+	if hub.isZero() {
 		p.local(f.local)
 		p.out.noRewrite = !slices.Contains(f.local, "+")
 		return
 	}
-	p.out.triple = Route{hub.Mailer, hub.Host, f.text()}
+	p.show(hub.Mailer, hub.Host, f)
 	p.remote(hub, f)
 }
 
 // local hands the user part to the local mailer, or to those that it stands for: programs, files and include files.
 func (p *parser) local(user []string) {
-	p.out.triple = Route{MailerLocal, "", lex.Show(user)}
+	if p.triple != nil {
+		*p.triple = Route{MailerLocal, "", lex.Show(user)}
+	}
 	p.out.route = localRoute(user)
 }
 
 // localRoute reads the user part of a local address: |program, /file, :include:file or a name. Only names are folded
 // to lower case. Quotes around the whole do not matter for the kind, and stay.
 func localRoute(user []string) Route {
-	text := lex.Join(user, ".")
+	text := lex.Join(withoutAngles(user), ".")
 	switch bare := strings.TrimPrefix(text, `"`); {
 	case bare == "":
 	case bare[0] == '|':
@@ -521,7 +578,15 @@ func localRoute(user []string) Route {
 	case hasPrefixFold(bare, includePrefix):
 		return Route{mailerInclude, "", strings.Trim(stripQuotes(lex.Join(user, ""))[len(includePrefix):], " \t")}
 	}
-	return Route{MailerLocal, "", strings.ToLower(text)}
+	return Route{MailerLocal, "", lex.Fold(text)}
+}
+
+// withoutAngles drops angle brackets, which only come out of quotes: "<a>" is the user a.
+func withoutAngles(user []string) []string {
+	if !slices.Contains(user, "<") {
+		return user
+	}
+	return slices.DeleteFunc(slices.Clone(user), func(t string) bool { return t == "<" || t == ">" })
 }
 
 // remote completes the route of an address that another host gets: the host in lower case, the address without focus.
@@ -531,7 +596,7 @@ func (p *parser) remote(route Route, f focus) {
 		p.fail(&Error{Code: 554, Status: StatusMisconfigured, Text: "buildaddr: unknown mailer " + route.Mailer, Exit: exitSoftware})
 		return
 	}
-	route.Host = strings.ToLower(route.Host)
+	route.Host = lex.Fold(route.Host)
 	if strings.IndexByte(route.Host, ' ') >= 0 {
 		tokens, _, _ := lex.Scan(route.Host, 0)
 		route.Host = lex.Join(tokens, ".")
@@ -540,6 +605,10 @@ func (p *parser) remote(route Route, f focus) {
 	switch {
 	case f.form != hosted:
 		domain = p.r.hostname()
+	case f.plain != "" && route.Mailer != MailerProgram && route.Mailer != MailerFile:
+		route.User = f.plain
+		p.out.route, p.out.addr = route, Address{f.local[0], domain}
+		return
 	case hasSuffixFold(domain, ".UUCP"):
 		name := domain[:len(domain)-len(".UUCP")]
 		if route.Mailer == MailerRelay && strings.Contains(name, ".") {

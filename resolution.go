@@ -2,6 +2,7 @@ package mtakit
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,7 +57,8 @@ type Report struct {
 	Where Position // line of the list file being read
 	Err   error
 
-	plain bool // sendmail sets no exit status for it
+	plain   bool // sendmail sets no exit status for it
+	ofOwner bool // it is about an address that takes over as envelope sender
 }
 
 // Steps tells how the leaf was found, first the recipient, last the leaf: which tables were asked, which keys were
@@ -78,7 +80,7 @@ func (l *Leaf) Steps() []Step {
 
 // trace is what the tables said about n.
 func (n *node) trace() []Step {
-	steps := n.steps[:len(n.steps):len(n.steps)]
+	steps := slices.Clip(n.noted().steps)
 	if n.step != nil {
 		steps = append(steps, *n.step)
 	}
@@ -158,7 +160,7 @@ func (r *Resolution) Groups() []Group {
 
 // finish makes the leaves.
 func (w *walk) finish() *Resolution {
-	res := &w.res
+	res := w.res
 	res.nodes = w.queue
 	if w.r.NoMeToo {
 		w.removeSender()
@@ -168,19 +170,19 @@ func (w *walk) finish() *Resolution {
 	}
 	for _, n := range w.queue {
 		if n.state.dead() {
-			if n.made == 0 && !n.removed && !w.told(n) {
+			if !n.fruitful && !n.removed && !w.told(n) {
 				w.lost(n)
 			}
 			continue
 		}
-		res.Leaves = append(res.Leaves, w.leaf(n))
+		w.addLeaf(n)
 	}
 	if w.mode == modeExpand {
 		w.checkOwners()
 	}
 	for _, n := range w.cut {
 		if n.parent == nil || n.parent.state != bad { // else the parent's leaf says it
-			res.Leaves = append(res.Leaves, w.leaf(n))
+			w.addLeaf(n)
 		}
 	}
 	for _, l := range w.loops {
@@ -191,44 +193,71 @@ func (w *walk) finish() *Resolution {
 	return res
 }
 
-// checkOwners reports what is wrong with the addresses that take over as envelope senders.
+// checkOwners reports what is wrong with the addresses that take over as envelope senders, those of failed members
+// included. sendmail does this last, from the last member to the first, and names no address, except where it repairs
+// one, which it does twice if it is a good one then.
 func (w *walk) checkOwners() {
 	var seen map[string]bool
-	for i := range w.res.Leaves {
+	done := len(w.res.Reports)
+	for i := len(w.res.Leaves) - 1; i >= 0; i-- {
 		l := &w.res.Leaves[i]
-		if l.Owner == "" || seen[l.Owner] || l.Err != nil && !Temporary(l.Err) {
+		if l.Owner == "" || l.Lost || seen[l.Owner] {
 			continue
 		}
 		if seen == nil {
 			seen = make(map[string]bool)
 		}
 		seen[l.Owner] = true
-		owner := &node{text: l.Owner}
-		owner.first = owner
-		if w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+		owner := &node{}
+		if !w.r.parse(w.ctx, l.Owner, &owner.parsed) {
+			continue
+		}
+		repairs := owner.noted().repairs
+		w.repaired(l.Owner, repairs)
+		switch {
+		case owner.err == nil:
+			w.repaired(l.Owner, repairs)
+			w.begin(owner)
+		case len(repairs) == 0 || owner.err.Error() != repairs[0].Error(): // else nothing was left to repair
 			w.begin(owner)
 		}
+	}
+	for i := range w.res.Reports[done:] {
+		w.res.Reports[done+i].ofOwner = true
+	}
+}
+
+func (w *walk) repaired(text string, faults []error) {
+	for _, err := range faults {
+		w.complain(&node{text: text}, err)
 	}
 }
 
 // told reports whether the sender hears of a failure of the recipient that n comes from.
-func (w *walk) told(n *node) bool { return n.first.state == bad }
+func (w *walk) told(n *node) bool {
+	for n.parent != nil {
+		n = n.parent
+	}
+	return n.state == bad
+}
 
 // lost adds a failure for a branch that sendmail would drop silently: nothing comes of n, while others live.
 func (w *walk) lost(n *node) {
 	n.err = &Error{Code: 554, Status: StatusLoop, Text: loopBroken, Exit: exitUsage}
-	l := w.leaf(n)
-	l.Lost = true
-	w.res.Leaves = append(w.res.Leaves, l)
+	w.addLeaf(n).Lost = true
 }
 
-func (w *walk) leaf(n *node) Leaf {
-	l := Leaf{
-		Addr: n.addr, Text: n.text, Route: n.route, Control: n.controller(w.r), Primary: n.primary, Canonical: n.canonical,
-		Verified: n.state == verified, Err: n.err, Where: n.where, node: n,
+// addLeaf makes n a leaf.
+func (w *walk) addLeaf(n *node) *Leaf {
+	w.res.Leaves = append(w.res.Leaves, Leaf{})
+	l := &w.res.Leaves[len(w.res.Leaves)-1] // filled in place: it is big
+	l.Addr, l.Text, l.Route, l.Where, l.node = n.addr, n.text, n.route, n.where.orZero(), n
+	l.Primary, l.Canonical, l.Verified = n.primary, n.canonical, n.state == verified
+	if n.parent != nil {
+		l.Control = n.controller(w.r)
 	}
-	if n.state == alive || n.state == verified {
-		l.Err = nil
+	if n.state != alive && n.state != verified {
+		l.Err = n.err
 	}
 	if l.Addr.IsNull() {
 		l.Addr.Local = loginName(n.route.User)
@@ -273,11 +302,9 @@ func (w *walk) removeSender() {
 	}
 }
 
-// controller is the controlling user as the queue file's C line has it: none for recipients that the sender named.
+// controller is the controlling user as the queue file's C line has it. Recipients that the sender named have none: n is
+// what came of another address.
 func (n *node) controller(r *Resolver) Control {
-	if n.parent == nil {
-		return Control{}
-	}
 	c := n.controlUser(r)
 	c.Origin, c.Alias = n.parent.text, n.parent.alias
 	return c
@@ -365,12 +392,17 @@ func (r Report) String() string {
 }
 
 // ExitStatus returns what sendmail exits with after these reports: the status of the first permanent verdict that has one,
-// 0 when there are only temporary ones, 64 when there are others, 0 when all is well.
+// 0 when there are only temporary ones, 64 when there are others, 0 when all is well. What is said of owners counts when
+// nothing else does.
 func (r *Resolution) ExitStatus() int {
-	held := false
+	held, others := false, false
 	for _, report := range r.Reports {
+		if report.ofOwner && others && !held {
+			break
+		}
 		var e *Error
 		if report.plain || !errors.As(report.Err, &e) || e.Exit == exitUsage && e.Status.Class() == ClassSuccess {
+			others = others || !report.ofOwner
 			continue
 		}
 		status := e.ExitStatus()
@@ -379,7 +411,7 @@ func (r *Resolution) ExitStatus() int {
 		}
 		held = true
 	}
-	if len(r.Reports) > 0 && !held {
+	if others && !held {
 		return exitUsage
 	}
 	return 0

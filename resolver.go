@@ -131,14 +131,16 @@ func (r *Resolver) resolve(ctx context.Context, from Address, text string, m mod
 // address test mode shows it ("3,0 address" in sendmail -bt), the route that the mailer gets, and the tables that
 // were asked. err is what is wrong with the address, or why it must wait.
 func (r *Resolver) Parse(ctx context.Context, text string) (triple, route Route, steps []Step, err error) {
-	var p parsed
-	if !r.parse(ctx, text, &p) {
+	var out parsed
+	p := parser{r: r, ctx: ctx, out: &out, triple: &triple}
+	if !p.parse(text) {
 		return triple, route, nil, badAddress(StatusMailboxSyntax, "User address required")
 	}
-	if faults := append(p.repairs, p.tooDeep...); len(faults) > 0 {
-		return p.triple, p.route, p.steps, faults[0]
+	notes := out.noted()
+	if faults := append(notes.repairs, notes.tooDeep...); len(faults) > 0 {
+		return triple, out.route, notes.steps, faults[0]
 	}
-	return p.triple, p.route, p.steps, p.err
+	return triple, out.route, notes.steps, out.err
 }
 
 // splitArgument makes members of a command line argument.
@@ -154,7 +156,7 @@ func splitArgument(text string) []Member {
 func addressText(a Address) string {
 	s := a.Local
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c == 0x7f || strings.IndexByte(`()<>:;@,"`, c) >= 0 {
+		if !plainByte[s[i]] && mustQuote(s[i]) {
 			s = quoteText(s)
 			break
 		}
@@ -163,6 +165,10 @@ func addressText(a Address) string {
 		return s
 	}
 	return s + "@" + a.Domain
+}
+
+func mustQuote(c byte) bool {
+	return c <= ' ' || c == 0x7f || strings.IndexByte(`()<>:;@,"`, c) >= 0
 }
 
 func (r *Resolver) hostname() string {
@@ -184,7 +190,7 @@ func contains(ctx context.Context, d Domains, domain string) (bool, error) {
 	if d == nil {
 		return false, nil
 	}
-	return d.Contains(ctx, strings.ToLower(domain))
+	return d.Contains(ctx, lex.Fold(domain))
 }
 
 func (r *Resolver) knowsMailer(name string) bool {

@@ -175,3 +175,40 @@ func TestGrowingValues(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualError(t, res.Err(), "553 5.1.0 prescan: token too long")
 }
+
+// What sendmail -bv prints of owners that cannot be senders, and exits with. It looks at them last, whether or not their
+// members can be reached.
+func TestBadOwners(t *testing.T) {
+	for _, tt := range []struct {
+		name, aliases string
+		want          []string
+		exit          int
+	}{
+		{"a verdict", "n1: ann\nowner-n1: boss@bad.net\n", []string{"bad", "ann... deliverable: mailer local, user ann"}, 68},
+		{"no deliverable member", "n1: nosuch\nowner-n1: boss@bad.net\n", []string{"nosuch... User unknown", "bad"}, 67},
+		{"syntax", "n1: nosuch\nowner-n1: boss@\n", []string{"nosuch... User unknown", "Hostname required"}, 67},
+		{"temporary", "n1: ann\nowner-n1: boss@later.net\n", []string{"later", "ann... deliverable: mailer local, user ann"}, 0},
+		{"the last member first", "n1: ann, bob, n2\nn2: joe\nowner-n1: boss@bad.net\nowner-n2: boss@\n", []string{"bad", "Hostname required",
+			"joe... deliverable: mailer local, user joe", "bob... deliverable: mailer local, user bob", "ann... deliverable: mailer local, user ann"}, 68},
+		{"repaired", "n1: ann\nowner-n1: <boss\n", []string{"<boss... Unbalanced '<'", "<boss... Unbalanced '<'", "ann... deliverable: mailer local, user ann"}, 0},
+		{"repaired and bad", "n1: ann\nowner-n1: <boss@bad.net\n", []string{"<boss@bad.net... Unbalanced '<'", "bad", "ann... deliverable: mailer local, user ann"}, 68},
+		{"nothing to repair", "n1: ann\nowner-n1: (boss\n", []string{"(boss... Unbalanced '('", "ann... deliverable: mailer local, user ann"}, 0},
+		{"after a repaired member", "n1: <ann\nowner-n1: boss@bad.net\n", []string{"<ann... Unbalanced '<'", "bad", "<ann... deliverable: mailer local, user ann"}, 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			aliases, err := alias.Parse(strings.NewReader(tt.aliases), "aliases")
+			require.NoError(t, err)
+			r := &mtakit.Resolver{
+				Aliases: alias.New(aliases, alias.Options{}),
+				Router:  mailertable.New(mtakit.MapTable{"bad.net": "error:5.1.2:550 bad", "later.net": "error:4.4.1:451 later"}),
+				Accounts: mtakit.AccountsFunc(func(_ context.Context, name string) (mtakit.Account, bool, error) {
+					return mtakit.Account{Name: name}, name != "nosuch", nil
+				}),
+			}
+			res, err := r.ResolveText(context.Background(), mtakit.Address{}, "n1")
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, res.Lines())
+			assert.Equal(t, tt.exit, res.ExitStatus())
+		})
+	}
+}

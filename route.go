@@ -10,6 +10,8 @@ type Route struct {
 	Mailer, Host, User string
 }
 
+func (r Route) isZero() bool { return r.Mailer == "" && r.Host == "" && r.User == "" }
+
 // Names of sendmail's built-in mailers, as they stand in a Route.
 const (
 	MailerLocal   = "local"

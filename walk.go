@@ -20,11 +20,10 @@ const mailerInclude = "*include*"
 // node is an address on its way: sendmail's ADDRESS. Its states follow recipient() in recipient.c.
 type node struct {
 	parsed
-	text   string // as written
-	parent *node  // what it was made from; nil for a recipient of the run
-	first  *node  // the recipient of the run that it comes from; itself for those
+	text   string    // as written
+	parent *node     // what it was made from; nil for a recipient of the run
+	where  *Position // line of the list file that it stands on; nil outside of list files
 	state  state
-	where  Position // line of the list file that it stands on; zero outside of list files
 
 	removed  bool // it is the sender, who does not want a copy
 	primary  bool // the sender named it, or it is the only result of what the sender named
@@ -32,14 +31,14 @@ type node struct {
 	selfRef  bool // its own expansion names it again
 	settled  bool // all work on it is done
 	thisPass bool // it was reached from the recipient at hand
+	fruitful bool // its expansion had members
 
 	owner   string
 	account *Account // set once a user was found; the controlling user of what it forwards to
 	control *Control // set for aliases and include files
 	unsafe  *Error   // programs and files that it names fail with this
 	step    *Step    // what expanded it
-	made    int      // members that its expansion had
-	twin    *node    // it was dropped in favour of this one, which is the same
+	next    *node    // the next one with the same user part in the walk's index
 	note    string
 }
 
@@ -63,56 +62,63 @@ type walk struct {
 	mode mode
 
 	queue []*node
-	index map[nodeKey][]*node // built when the queue gets long
+	index map[string]chain // of the queue by user part, built when the queue gets long
 	loops []loop
-	cut   []*node  // too deep; they are not in the queue, and do not count as alive
-	where Position // line of the list file being read
+	cut   []*node   // too deep; they are not in the queue, and do not count as alive
+	where *Position // line of the list file being read
+	fresh []node    // not used yet
 
-	res Resolution
+	res  *Resolution
+	room *room
+}
 
-	// Most runs need no more than these.
-	node    node
-	nodes   [2]*node
+// room is a Resolution with the memory that a run with a single recipient and leaf needs.
+type room struct {
+	res     Resolution
+	nodes   [1]node
+	queue   [1]*node
 	account Account
-	leaf1   [1]Leaf
+	leaves  [1]Leaf
 }
 
 // loop is an element that was dropped because it leads back to where it came from.
 type loop struct{ elem, ancestor *node }
 
-type nodeKey struct{ mailer, host, user string }
+// chain is a list of nodes with the same user part, in the order of the queue.
+type chain struct{ first, last *node }
 
-func newWalk(r *Resolver, ctx context.Context, from Address, m mode) *walk {
-	w := &walk{r: r, ctx: ctx, mode: m, res: Resolution{From: from}}
-	w.queue, w.res.Leaves = w.nodes[:0], w.leaf1[:0]
-	return w
+func newWalk(r *Resolver, ctx context.Context, from Address, m mode) walk {
+	room := new(room)
+	room.res.From = from
+	room.res.Leaves = room.leaves[:0]
+	return walk{r: r, ctx: ctx, mode: m, queue: room.queue[:0], fresh: room.nodes[:], res: &room.res, room: room}
 }
 
 func (w *walk) newNode() *node {
-	if w.node.first == nil {
-		return &w.node
+	if len(w.fresh) == 0 {
+		return new(node)
 	}
-	return new(node)
+	n := &w.fresh[0]
+	w.fresh = w.fresh[1:]
+	return n
 }
 
 // sendOne takes text as a single address, however it looks.
 func (w *walk) sendOne(text string) {
 	n := w.newNode()
-	n.text, n.first = text, n
+	n.text = text
 	if !w.r.parse(w.ctx, text, &n.parsed) {
 		p := parser{r: w.r, ctx: w.ctx, out: &n.parsed}
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
-	for _, err := range n.repairs {
-		w.complain(n, err)
-	}
+	w.repaired(n.text, n.noted().repairs)
 	w.begin(n)
 	w.recipient(n, 0)
 }
 
 // begin takes over what the address rules said.
 func (w *walk) begin(n *node) {
-	for _, err := range n.tooDeep {
+	for _, err := range n.noted().tooDeep {
 		w.report(n, err)
 	}
 	if n.err == nil {
@@ -132,7 +138,16 @@ func (w *walk) begin(n *node) {
 func (w *walk) sendTo(members []Member, parent *node, depth int) (n int) {
 	var room [8]*node
 	nodes := room[:0]
+	if len(members) > len(room) {
+		nodes = make([]*node, 0, len(members))
+	}
+	if len(members) > longQueue {
+		w.makeIndex(len(members))
+	}
 	for i := range members {
+		if len(w.fresh) == 0 && len(members)-i > 1 {
+			w.fresh = make([]node, min(len(members)-i, 32))
+		}
 		if e := w.element(&members[i], parent); e != nil {
 			nodes = append(nodes, e)
 		}
@@ -148,9 +163,6 @@ func (w *walk) sendTo(members []Member, parent *node, depth int) (n int) {
 func (w *walk) element(m *Member, parent *node) *node {
 	e := w.newNode()
 	e.parent, e.where = parent, w.where
-	if e.first = e; parent != nil {
-		e.first = parent.first
-	}
 	if fail, ok := m.To.(Fail); ok {
 		e.text = m.Text
 		if fail.repaired() {
@@ -161,7 +173,7 @@ func (w *walk) element(m *Member, parent *node) *node {
 		p.verdict(fail.Err(), fail.Route)
 		w.begin(e)
 		if parent != nil {
-			parent.made++
+			parent.fruitful = true
 		}
 		return e
 	}
@@ -173,13 +185,13 @@ func (w *walk) element(m *Member, parent *node) *node {
 	if parent == nil {
 		return e
 	}
-	parent.made++
+	parent.fruitful = true
 	if w.same(parent, e) {
 		parent.selfRef = true
 	}
 	if keep := w.selfReference(e); keep != nil {
 		keep.selfRef = true
-		e.state, e.twin, e.note = replaced, keep, "self reference"
+		e.state, e.note = replaced, "self reference"
 		w.res.dropped = append(w.res.dropped, e)
 		return nil
 	}
@@ -241,17 +253,18 @@ func (n *node) uid(r *Resolver) (int, bool) {
 // find looks for an address that is the same as n in the queue. A recipient that is still being worked on does not
 // count: its own members may name it.
 func (w *walk) find(n *node) *node {
-	queue := w.queue
-	if len(queue) > 32 {
-		if w.index == nil {
-			w.index = make(map[nodeKey][]*node, 2*len(queue))
-			for _, q := range queue {
-				w.index[q.key()] = append(w.index[q.key()], q)
+	if len(w.queue) > longQueue {
+		w.makeIndex(0)
+	}
+	if w.index != nil {
+		for q := w.index[n.route.User].first; q != nil; q = q.next {
+			if (q.settled || !q.primary) && w.same(q, n) {
+				return q
 			}
 		}
-		queue = w.index[n.key()]
+		return nil
 	}
-	for _, q := range queue {
+	for _, q := range w.queue {
 		if (q.settled || !q.primary) && w.same(q, n) {
 			return q
 		}
@@ -259,14 +272,38 @@ func (w *walk) find(n *node) *node {
 	return nil
 }
 
-func (n *node) key() nodeKey {
-	return nodeKey{n.route.Mailer, strings.ToLower(n.route.Host), n.route.User}
+// longQueue is the length of a queue that is searched by index.
+const longQueue = 32
+
+// makeIndex makes the index, with room for more nodes than there are.
+func (w *walk) makeIndex(more int) {
+	if w.index != nil {
+		return
+	}
+	w.index = make(map[string]chain, len(w.queue)+more)
+	for _, q := range w.queue {
+		w.enter(q)
+	}
+}
+
+// enter puts n into the index.
+func (w *walk) enter(n *node) {
+	if n.route.Mailer == MailerError { // never the same as another one
+		return
+	}
+	c, found := w.index[n.route.User]
+	if found {
+		c.last.next, c.last = n, n
+	} else {
+		c = chain{n, n}
+	}
+	w.index[n.route.User] = c
 }
 
 func (w *walk) insert(n *node) {
 	w.queue = append(w.queue, n)
 	if w.index != nil {
-		w.index[n.key()] = append(w.index[n.key()], n)
+		w.enter(n)
 	}
 }
 
@@ -372,7 +409,7 @@ func (w *walk) duplicate(n, q *node) {
 	if n.state == alive {
 		n.note = "duplicate suppressed"
 	}
-	n.state, n.twin = replaced, q
+	n.state = replaced
 	w.res.dropped = append(w.res.dropped, n)
 }
 
@@ -427,7 +464,14 @@ func (w *walk) aliases(n *node, depth int) {
 	if w.r.Aliases == nil {
 		return
 	}
-	x, ok, err := w.r.alias(w.ctx, n.route.User)
+	var x Expansion
+	var ok bool
+	var err error
+	if a, named := w.r.Aliases.(NameExpander); named {
+		x, ok, err = a.ExpandName(w.ctx, n.route.User)
+	} else {
+		x, ok, err = w.r.Aliases.Expand(w.ctx, Address{Local: n.route.User})
+	}
 	if err != nil {
 		w.wait(n, err)
 		return
@@ -455,14 +499,6 @@ func (w *walk) aliases(n *node, depth int) {
 	n.owner = x.Owner
 }
 
-// alias looks up a local name as it stands.
-func (r *Resolver) alias(ctx context.Context, name string) (Expansion, bool, error) {
-	if e, ok := r.Aliases.(NameExpander); ok {
-		return e.ExpandName(ctx, name)
-	}
-	return r.Aliases.Expand(ctx, Address{Local: name})
-}
-
 // expanded keeps what a table said for explanations.
 func (n *node) expanded(x *Expansion) {
 	step := x.Step
@@ -472,7 +508,7 @@ func (n *node) expanded(x *Expansion) {
 // missed keeps the keys that a table was asked for in vain, which it only tells under WithTracing.
 func (n *node) missed(x *Expansion) {
 	if len(x.Step.Tried) > 0 {
-		n.steps = append(n.steps[:len(n.steps):len(n.steps)], x.Step)
+		n.addStep(x.Step)
 	}
 }
 
@@ -523,7 +559,7 @@ func (w *walk) lines(members []Member, n *node, depth int) (count int) {
 		for end < len(members) && members[end].Pos.Line == pos.Line {
 			end++
 		}
-		w.where = Position{File: pos.File, Line: pos.Line}
+		w.where = &Position{File: pos.File, Line: pos.Line}
 		count += w.sendTo(members[:end], n, depth+1)
 		members = members[end:]
 	}
@@ -537,12 +573,12 @@ func (w *walk) rewrite(n *node, depth int) {
 	if !w.r.rewriteLocal(w.ctx, n.route.User, n.route.Host, &to) {
 		return
 	}
-	e := &node{parsed: to, text: n.text, parent: n, first: n.first, where: n.where}
+	e := &node{parsed: to, text: n.text, parent: n, where: n.where}
 	if w.same(n, e) {
 		return
 	}
 	n.state = replaced
-	n.made = 1
+	n.fruitful = true
 	w.begin(e)
 	e.primary = n.primary
 	w.recipient(e, depth+1)
@@ -559,13 +595,10 @@ func (w *walk) user(n *node, depth int, quoted bool) {
 		w.bad(n, &Error{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser})
 		return
 	}
-	if n == &w.node {
-		w.account = acct
-		n.account = &w.account
-	} else {
-		n.account = &Account{}
-		*n.account = acct
+	if n.account = &w.room.account; n != &w.room.nodes[0] {
+		n.account = new(Account)
 	}
+	*n.account = acct
 	if w.mode == modeVerify {
 		n.state = verified
 		return
@@ -653,7 +686,7 @@ func asTemporary(err error) error {
 }
 
 func (w *walk) report(n *node, err error) {
-	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: w.where, Err: err})
+	w.res.Reports = append(w.res.Reports, Report{Addr: n.text, Where: w.where.orZero(), Err: err})
 }
 
 // complain reports an error for which sendmail sets no exit status of its own.

@@ -3,7 +3,7 @@ package access
 import (
 	"strings"
 
-	"github.com/mtakit/mtakit/internal/maptext"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // canonAddr is an address in the form in which rules look at it: the local part as written, the domain canonical and
@@ -169,9 +169,9 @@ func colonOutsideLiteral(s string) int {
 
 // canonDomain replaces names of this host by its canonical name, and aliases by what they stand for.
 func (e *eval) canonDomain(a *canonAddr) error {
-	d := maptext.Fold(a.domain)
+	d := lex.Fold(a.domain)
 	p := e.p
-	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+maptext.Fold(p.parentDomain()) {
+	if d == "localhost" || d == "localhost.uucp" || p.parentDomain() != "" && d == "localhost."+lex.Fold(p.parentDomain()) {
 		a.domain = p.hostname()
 		return nil
 	}

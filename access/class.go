@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/mtakit/mtakit/internal/maptext"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // RelayDomains is the class of domains and networks that relaying is permitted for. A domain covers its subdomains,
@@ -84,9 +84,9 @@ func (p *Policy) relayNetwork(addr string) bool {
 
 // isLocal reports whether domain is in class w. block_bad_helo adds the loopback literals.
 func (p *Policy) isLocal(ctx context.Context, domain string) (bool, error) {
-	d := maptext.Fold(domain)
+	d := lex.Fold(domain)
 	switch {
-	case d == "localhost" || d == maptext.Fold(p.hostname()):
+	case d == "localhost" || d == lex.Fold(p.hostname()):
 		return true, nil
 	case p.BlockBadHELO && (d == "[127.0.0.1]" || d == "[ipv6:0:0:0:0:0:0:0:1]" || d == "[ipv6:::1]"):
 		return true, nil

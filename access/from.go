@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
-	"github.com/mtakit/mtakit/internal/maptext"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // From decides whether a sender may send. The null sender always may. Under DelayChecks only the syntax is
@@ -78,11 +78,11 @@ func (e *eval) fromLocalhost(from string) outcome {
 	if e.p.AcceptUnqualified {
 		return outcome{}
 	}
-	domain := maptext.Fold(from[strings.LastIndexByte(from, '@')+1:])
+	domain := lex.Fold(from[strings.LastIndexByte(from, '@')+1:])
 	switch domain {
 	case "localhost", "[127.0.0.1]", "[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]", "localhost.uucp":
 	default:
-		if d := e.p.parentDomain(); d == "" || domain != "localhost."+maptext.Fold(d) {
+		if d := e.p.parentDomain(); d == "" || domain != "localhost."+lex.Fold(d) {
 			return outcome{}
 		}
 	}
@@ -106,7 +106,7 @@ func (e *eval) sender() string {
 	if f != nil || a.domain == "" || e.canonDomain(&a) != nil {
 		return e.from
 	}
-	if host, ok := strings.CutSuffix(maptext.Fold(a.domain), ".uucp"); ok {
+	if host, ok := strings.CutSuffix(lex.Fold(a.domain), ".uucp"); ok {
 		return a.domain[:len(host)] + "!" + a.local
 	}
 	if at := lastUnquoted(a.local, '%'); at > 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
-	"github.com/mtakit/mtakit/internal/maptext"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Whatever the text, it is written back unchanged, every entry stands where it says and is found by its key.
@@ -35,10 +35,10 @@ func FuzzParse(f *testing.F) {
 			value, ok, err := file.Lookup(t.Context(), e.Key)
 			require.NoError(t, err)
 			require.True(t, ok)
-			if !seen[maptext.Fold(e.Key)] {
+			if !seen[lex.Fold(e.Key)] {
 				require.Equal(t, e.Value, value)
 			}
-			seen[maptext.Fold(e.Key)] = true
+			seen[lex.Fold(e.Key)] = true
 			ParseValue(e.Value)
 		}
 		again, _ := Parse(&b, "access")
@@ -59,7 +59,7 @@ func FuzzDecision(f *testing.F) {
 		if v := ParseValue(value); v.Kind == KindRelay {
 			value = "OK"
 		}
-		p.Access = New(mtakit.MapTable{maptext.Fold(key): value}, &Options{Skip: bits&1 != 0, LookupDotDomain: bits&2 != 0})
+		p.Access = New(mtakit.MapTable{lex.Fold(key): value}, &Options{Skip: bits&1 != 0, LookupDotDomain: bits&2 != 0})
 		c := Client{Addr: netip.MustParseAddr("203.0.113.9"), Name: "mail.stranger.test", HELO: from, Verified: NameStatus(bits >> 14)}
 		connect := p.Connect(t.Context(), c)
 		sender := p.FromPath(t.Context(), c, from)

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/mtakit/mtakit"
-	"github.com/mtakit/mtakit/internal/maptext"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // To decides whether a recipient may be mailed to by this client and sender: blocked recipients, relaying, and under
@@ -224,7 +224,7 @@ func (e *eval) badHELO() outcome {
 			return outcome{}
 		}
 	}
-	if len(words) > 2 && words[1] == ":" && maptext.Fold(words[0]) == "ipv6" {
+	if len(words) > 2 && words[1] == ":" && lex.Fold(words[0]) == "ipv6" {
 		return outcome{}
 	}
 	return e.bogusHELO()

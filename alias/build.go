@@ -1,6 +1,7 @@
 package alias
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -33,12 +34,13 @@ type Report struct {
 }
 
 // add appends a message and remembers the first exit status that is not zero.
-// Like sendmail it prints seven bits of every byte.
+// Like sendmail it prints seven bits of every byte, up to one of which nothing is left: 0x80 ends a message.
 func (r *Report) add(exit int, format string, args ...any) {
 	line := []byte(fmt.Sprintf(format, args...))
 	for i := range line {
 		line[i] &= 0x7f
 	}
+	line, _, _ = bytes.Cut(line, []byte{0})
 	r.Lines = append(r.Lines, string(line))
 	r.fail(exit)
 }
@@ -56,15 +58,19 @@ type Store func(key, value string) error
 const EndKey = "@"
 
 // Build reads an alias file and stores its entries in order, then EndKey. name stands in the messages. The report
-// is complete unless err is not nil: then reading or storing failed and the database must not be used.
+// is complete unless err is not nil: then reading or storing failed and the database must not be used. The file is read
+// line by line: of its text, Build holds one entry at a time.
 func (b *Builder) Build(r io.Reader, name string, store Store) (Report, error) {
-	text, err := readAll(r, b.maxSize())
-	if err != nil {
-		return Report{}, fmt.Errorf("%s: %w", name, err)
-	}
 	c := &compiler{Builder: b, name: name, store: store, stored: make(map[string]string)}
-	s := scanner{text: text, max: b.maxLine()}
-	for l, ok := s.next(); ok; l, ok = s.next() {
+	s := newLineReader(r, &b.Parser)
+	for {
+		l, text, err := s.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return c.report, fmt.Errorf("%s: %w", name, err)
+		}
 		if err := c.line(l, text); err != nil {
 			return c.report, fmt.Errorf("%s:%d: %w", name, l.first, err)
 		}
@@ -82,8 +88,8 @@ type compiler struct {
 	*Builder
 	name   string
 	store  Store
-	stored map[string]string
-	lost   int // lines that sendmail does not count: those behind the point where one became too long
+	stored map[string]string // what must be remembered: keys, with their values if Append
+	lost   int               // lines that sendmail does not count: those behind the point where one became too long
 	report Report
 
 	indented bool // the line before was one that began with a blank: more of them are not worth a message
@@ -97,8 +103,8 @@ func (c *compiler) say(l line, exit int, about, text string) {
 	c.report.add(exit, "%s: line %d: %s%s", c.name, l.last-c.lost, about, text)
 }
 
-// line compiles one logical line.
-func (c *compiler) line(l line, file string) error {
+// line compiles one logical line, s.
+func (c *compiler) line(l line, s string) error {
 	if l.tooLong > 0 {
 		lost := l.last - l.tooLong
 		l.last = l.tooLong
@@ -106,7 +112,6 @@ func (c *compiler) line(l line, file string) error {
 		c.lost += lost
 		return nil
 	}
-	s := l.text(file)
 	switch {
 	case s == "" || s[0] == '#':
 		c.indented = false
@@ -187,8 +192,11 @@ func (c *compiler) put(l line, key, value, about string) error {
 	} else if again {
 		c.say(l, 0, about, "Warning: duplicate alias name "+key)
 	}
-	if remember {
+	switch {
+	case c.Append:
 		c.stored[key] = value
+	case remember && !again:
+		c.stored[strings.Clone(key)] = "" // a copy, which does not hold the line in memory
 	}
 	return c.store(key, value)
 }

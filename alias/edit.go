@@ -16,7 +16,8 @@ func (f *File) Set(key, value string) (*File, error) {
 		return nil, fmt.Errorf("alias %s: line break or NUL in the value", key)
 	}
 	text := f.text
-	if at, ok := f.find(key); ok {
+	at, ok := f.find(key)
+	if ok {
 		start, end := f.valueSpan(at)
 		if strings.HasSuffix(value, `\`) && end < len(text) {
 			return nil, fmt.Errorf("alias %s: a backslash at the end continues the line", key)
@@ -29,9 +30,10 @@ func (f *File) Set(key, value string) (*File, error) {
 			}
 			text += "\n"
 		}
+		at = len(text)
 		text += key + ": " + value + "\n"
 	}
-	return f.changed(text, key, value, true)
+	return f.changed(text, key, value, at)
 }
 
 // Remove returns a file without any entry for key. All other bytes stay.
@@ -43,7 +45,7 @@ func (f *File) Remove(key string) (*File, error) {
 			b.WriteString(f.text[l.start:s.pos])
 		}
 	}
-	return f.changed(b.String(), key, "", false)
+	return f.changed(b.String(), key, "", -1)
 }
 
 // valueSpan returns the place of the value of the entry at an offset.
@@ -57,14 +59,22 @@ func (f *File) valueSpan(at int) (start, end int) {
 	return start, l.end
 }
 
-// changed parses the new text and makes sure that it says what was asked for, and nothing else.
-func (f *File) changed(text, key, value string, present bool) (*File, error) {
+// changed parses the new text and makes sure that it says what was asked for, and nothing else: the entry for key is the one
+// at this offset (negative: there is none), and there are no more and no fewer keys than there should be.
+func (f *File) changed(text, key, value string, offset int) (*File, error) {
 	n, err := f.parser.Parse(strings.NewReader(text), f.name)
 	if n == nil {
 		return nil, err
 	}
+	want := f.Len()
+	if _, had := f.find(key); had {
+		want--
+	}
 	at, ok := n.find(key)
-	if ok != present || ok && n.valueOf(at) != value {
+	if ok {
+		want++
+	}
+	if ok != (offset >= 0) || ok && (at != offset || n.valueOf(at) != value) || n.Len() != want {
 		return nil, fmt.Errorf("alias %s: cannot be written with the value %q", key, value)
 	}
 	return n, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Options tunes a Map. The zero value is ready for use.
@@ -38,17 +39,20 @@ func New(table mtakit.Table, opts Options) *Map {
 // never looked up. After that owner-KEY is looked up, which gives Expansion.Owner. A value without any member is
 // found all the same, and empty. The local part may also be given as the local mailer gets it, in quotes.
 func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansion, ok bool, err error) {
-	return m.expand(ctx, addr.Local, !m.opts.PreserveDetail)
+	ok, err = m.expand(ctx, addr.Local, !m.opts.PreserveDetail, &x)
+	return x, ok, err
 }
 
 // ExpandName implements mtakit.NameExpander: it looks up name and nothing else.
 func (m *Map) ExpandName(ctx context.Context, name string) (x mtakit.Expansion, ok bool, err error) {
-	return m.expand(ctx, name, false)
+	ok, err = m.expand(ctx, name, false, &x)
+	return x, ok, err
 }
 
-func (m *Map) expand(ctx context.Context, local string, details bool) (x mtakit.Expansion, ok bool, err error) {
+// expand looks up the keys for local, and puts the answer into x.
+func (m *Map) expand(ctx context.Context, local string, details bool, x *mtakit.Expansion) (ok bool, err error) {
 	if local == "" || strings.IndexByte(local, '\\') >= 0 {
-		return x, false, nil
+		return false, nil
 	}
 	tracing := mtakit.Tracing(ctx)
 	if tracing {
@@ -63,7 +67,7 @@ func (m *Map) expand(ctx context.Context, local string, details bool) (x mtakit.
 	for n := range 3 {
 		switch {
 		case n > 0 && plus <= 0:
-			return x, false, nil
+			return false, nil
 		case n == 1:
 			key = user[:plus] + "+*"
 		case n == 2:
@@ -74,7 +78,8 @@ func (m *Map) expand(ctx context.Context, local string, details bool) (x mtakit.
 		}
 		value, pos, ok, err := m.lookup(ctx, key)
 		if err != nil {
-			return mtakit.Expansion{}, false, fmt.Errorf("aliases: %s: %w", key, err)
+			*x = mtakit.Expansion{}
+			return false, fmt.Errorf("aliases: %s: %w", key, err)
 		}
 		if !ok {
 			continue
@@ -83,9 +88,9 @@ func (m *Map) expand(ctx context.Context, local string, details bool) (x mtakit.
 		step.Stage, step.Input, step.Key, step.Value, step.Pos = "aliases", local, key, value, pos
 		x.To = mtakit.ParseList(value, pos)
 		x.Owner, err = m.owner(ctx, key)
-		return x, err == nil, err
+		return err == nil, err
 	}
-	return x, false, nil
+	return false, nil
 }
 
 // owner returns the envelope sender for mail to the members of key: the value of owner-key when it is one plain
@@ -119,5 +124,5 @@ func (m *Map) fold(s string) string {
 	if m.opts.KeepCase {
 		return s
 	}
-	return fold(s)
+	return lex.Fold(s)
 }

@@ -1,9 +1,9 @@
 package alias
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit"
@@ -125,7 +125,7 @@ func (p *Parser) parseAddress(s string, delim byte) parsed {
 		return a
 	}
 	a.valid = true
-	user, err := a.resolve(p, tokens)
+	user, err := a.resolve(p, tokens, len(faults) > 0)
 	if err != nil {
 		a.says = append(a.says, complaint{about: a.text, err: err, exit: asVerdict(err).Exit})
 	}
@@ -179,130 +179,39 @@ func replace(s string, bad func(byte) bool) string {
 	return string(b)
 }
 
-// addressError makes the address parser's own complaint.
-func addressError(text string) error {
-	return &mtakit.Error{Code: 553, Status: mtakit.StatusMailboxSyntax, Text: text, Exit: exitUsage}
+// resolve finds out whom the address means, by the rules of the standard configuration, and returns the user part.
+func (a *parsed) resolve(p *Parser, tokens []string, repaired bool) (user string, err error) {
+	text := a.text
+	if repaired {
+		text = lex.Join(tokens, " ")
+	}
+	r := mtakit.Resolver{LocalDomains: localDomains{p}}
+	_, route, _, err := r.Parse(context.Background(), text)
+	a.local = route.Mailer == mtakit.MailerLocal
+	if !a.local && route.Mailer != mtakit.MailerError {
+		a.host = route.Host
+	}
+	if v := asVerdict(err); v != nil && v.Exit == 0 {
+		set := *v
+		set.Exit = exitUsage
+		if v.Status == mtakit.StatusBadSystem {
+			set.Exit = exitNoHost
+		}
+		err = &set
+	}
+	return route.User, err
 }
 
-// resolve finds out whom the address means, and returns the user part.
-func (a *parsed) resolve(p *Parser, tokens []string) (user string, err error) {
-	tokens = stripRoute(inAngles(tokens))
-	if n := len(tokens); n == 1 && tokens[0] == ";" || n > 1 && tokens[n-1] == ":" && tokens[0] != ":" {
-		return "", addressError("List:; syntax illegal for recipient addresses")
-	}
-	for len(tokens) > 1 && tokens[len(tokens)-1] == ";" {
-		tokens = tokens[:len(tokens)-1]
-	}
-	for i, t := range tokens {
-		if t == "," && i+1 < len(tokens) {
-			return "", addressError("Invalid route address")
-		}
-	}
-	return a.resolveTokens(p, tokens)
-}
+// localDomains is Parser.LocalDomain as the address rules ask it.
+type localDomains struct{ p *Parser }
 
-func (a *parsed) resolveTokens(p *Parser, tokens []string) (user string, err error) {
-	if len(tokens) == 0 || len(tokens) == 1 && (tokens[0] == "@" || tokens[0] == "%") {
-		a.local = true // sendmail's null address
-		return "", nil
-	}
-	at := -1
-	for i, t := range tokens {
-		if t == "@" {
-			if at >= 0 {
-				return "", addressError("Invalid route address")
-			}
-			at = i
-		}
-	}
-	if at < 0 {
-		for i, t := range tokens {
-			if t == "%" {
-				at = i
-			}
-		}
-	}
-	if at < 0 {
-		return a.resolveName(p, tokens)
-	}
-	host := strings.TrimRight(lex.Join(tokens[at+1:], "."), ".")
-	switch {
-	case at == 0:
-		return "", addressError("User address required")
-	case at+1 == len(tokens):
-		return "", addressError("Hostname required")
-	case host == "" || host[0] == '.' || strings.Contains(host, ".."):
-		return "", &mtakit.Error{Code: 553, Status: mtakit.StatusBadSystem, Text: "Invalid host name", Exit: exitNoHost}
-	case !p.localDomain(host):
-		a.host = host
-		return lex.Join(tokens[:at], "."), nil
-	}
-	return a.resolveTokens(p, tokens[:at])
-}
-
-// resolveName does so for a name without domain: host!user, a program, a file, or a local user.
-func (a *parsed) resolveName(p *Parser, tokens []string) (user string, err error) {
-	for i, t := range tokens {
-		if t != "!" || i == 0 || i+1 == len(tokens) {
-			continue
-		}
-		if host := lex.Join(tokens[:i], "."); !p.localDomain(host) {
-			a.host = host
-			return lex.Join(tokens[i+1:], "."), nil
-		}
-		return a.resolveTokens(p, tokens[i+1:])
-	}
-	if len(tokens) == 1 && tokens[0][0] == '"' {
-		if tokens[0] == `""` {
-			return "", addressError("User address required")
-		}
-		if bare := dequote(tokens[0]); bare != tokens[0] {
-			again, _, _ := lex.Scan(bare, 0)
-			again = slices.DeleteFunc(again, func(t string) bool { return t == "<" || t == ">" })
-			return a.resolveTokens(p, again)
-		}
-	}
-	user = lex.Join(tokens, ".")
-	bare := strings.TrimPrefix(user, `"`)
-	a.local = bare == "" || bare[0] != '|' && bare[0] != '/' && !isInclude(bare)
-	return user, nil
+func (d localDomains) Contains(_ context.Context, domain string) (bool, error) {
+	return d.p.LocalDomain != nil && d.p.LocalDomain(domain), nil
 }
 
 func isInclude(s string) bool {
 	const prefix = ":include:"
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// stripRoute removes a source route, @host,@host: in front of an address.
-func stripRoute(tokens []string) []string {
-	if len(tokens) > 0 && tokens[0] == "@" {
-		if colon := slices.Index(tokens, ":"); colon >= 0 {
-			return tokens[colon+1:]
-		}
-	}
-	return tokens
-}
-
-func (p *Parser) localDomain(domain string) bool {
-	domain = fold(domain)
-	return domain == "localhost" || p.LocalDomain != nil && p.LocalDomain(domain)
-}
-
-// inAngles returns the tokens between angle brackets, if there are any.
-func inAngles(tokens []string) []string {
-	for i := len(tokens) - 1; i >= 0; i-- {
-		if tokens[i] != "<" {
-			continue
-		}
-		tokens = tokens[i+1:]
-		for j, t := range tokens {
-			if t == ">" {
-				return tokens[:j]
-			}
-		}
-		break
-	}
-	return tokens
 }
 
 // dequote removes the quotes of a local part as sendmail's dequote map does: all of them, but only if no blank is
@@ -366,20 +275,6 @@ func keyOf(local string) string {
 }
 
 var quoteReplacer = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
-
-// fold lower-cases ASCII letters, as sendmail does in the C locale. It returns s itself when there are none.
-func fold(s string) string {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; 'A' <= c && c <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				b[i] = lower(b[i])
-			}
-			return string(b)
-		}
-	}
-	return s
-}
 
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Parser says how alias files are read. The zero value reads them as a stock sendmail does.
@@ -172,7 +173,7 @@ func (p *Parser) foldKey(key string) string {
 	if p.KeepCase && !strings.EqualFold(key, "postmaster") {
 		return key
 	}
-	return fold(key)
+	return lex.Fold(key)
 }
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }

@@ -37,13 +37,16 @@ type DirOptions struct {
 	// SuperSafe is sendmail's option of that name; the zero value is True.
 	SuperSafe SuperSafe
 	// SyncFS makes new messages durable with one syncfs(2) for all writers that wait, in place of an fsync for every file. It
-	// is faster where the spool has a file system of its own, and slow where others write much to the same one. Linux 5.8
-	// or later, which reports write errors through it.
+	// may be faster with many writers where the spool has a file system of its own, and is slow where others write much
+	// to the same one. Linux 5.8 or later, which reports write errors through it. Without effect when the queue
+	// directories are on several file systems.
 	SyncFS bool
 	// Create makes the directory (mode 0700) when it is missing.
 	Create bool
 	// FileMode is sendmail's QueueFileMode. Zero means 0600.
 	FileMode fs.FileMode
+	// MaxRcpts is the most recipients that a unit of the default group has when it is queued; see Group.MaxRcpts.
+	MaxRcpts int
 	// Groups are the queue groups besides the default one, which is the directory itself.
 	Groups []Group
 	// MinFree is the number of bytes that must stay free on the file system. Zero does not ask.
@@ -70,6 +73,9 @@ type Group struct {
 	Name string
 	// Path is relative to the queue directory; a trailing * takes every directory that begins so. Empty means Name.
 	Path string
+	// MaxRcpts is the most recipients that a unit has when it is queued; of one with more, several are made, and
+	// Envelope.Units has them after the commit. Zero means any number. sendmail: r=.
+	MaxRcpts int
 }
 
 // Dir is the spool on one machine: a Store in sendmail's files. Several processes, sendmail among them, may use one
@@ -97,6 +103,7 @@ type spool struct {
 	qf, df, xf string // where those files are
 	qfSync     *groupSync
 	dfSync     *groupSync // the same as qfSync when there are no subdirectories
+	ordered    bool       // the file system keeps the order of changes; see nameThenSync
 }
 
 // file is the path of the file with the given first letter.
@@ -157,7 +164,9 @@ func Open(path string, opts *DirOptions) (*Dir, error) {
 	}
 	if o.SyncFS && o.SuperSafe != SuperSafeFalse {
 		if d.fs == vfs.OS {
-			d.whole = &groupSync{sync: func() error { return syncFS(d.root) }}
+			if err := d.openWhole(); err != nil {
+				return nil, fmt.Errorf("queue: %w", err)
+			}
 		} else if f, ok := d.fs.(wholeSyncer); ok {
 			d.whole = &groupSync{sync: f.SyncFS}
 		}
@@ -165,17 +174,43 @@ func Open(path string, opts *DirOptions) (*Dir, error) {
 	return d, nil
 }
 
-// wholeSyncer is a file system of tests that can make everything durable at once.
-type wholeSyncer interface{ SyncFS() error }
-
-// syncFS makes everything on the file system of a directory durable.
-func syncFS(dir string) error {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// openWhole prepares for syncs of the whole file system. One descriptor serves all: the kernel reports through it every
+// write error since it was opened, also those that others were told of. Where the directories are on several file
+// systems each file is synced by itself after all.
+func (d *Dir) openWhole() error {
+	for _, s := range d.spools {
+		if !sameDevice(d.root, s.qf) || !sameDevice(d.root, s.df) {
+			return nil
+		}
+	}
+	f, err := os.Open(d.root)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	return unix.Syncfs(fd)
+	d.whole = &groupSync{sync: func() error { return syncFS(f) }}
+	return nil
+}
+
+// sameDevice is false when it cannot be told.
+func sameDevice(a, b string) bool {
+	var sa, sb unix.Stat_t
+	return unix.Stat(a, &sa) == nil && unix.Stat(b, &sb) == nil && sa.Dev == sb.Dev
+}
+
+// wholeSyncer is a file system of tests that can make everything durable at once.
+type wholeSyncer interface{ SyncFS() error }
+
+// syncFS makes everything on the file system of an open directory durable.
+func syncFS(dir *os.File) error {
+	conn, err := dir.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	if err := conn.Control(func(fd uintptr) { serr = unix.Syncfs(int(fd)) }); err != nil {
+		return err
+	}
+	return serr
 }
 
 // addSpools finds the directories of one group.
@@ -224,7 +259,20 @@ func (d *Dir) newSpool(group, path string) *spool {
 	if s.df != s.qf {
 		s.dfSync = d.newDirSync(s.df)
 	}
+	s.ordered = d.keepsOrder(s)
 	return s
+}
+
+// keepsOrder reports whether messages in a spool may be named before they are synced.
+func (d *Dir) keepsOrder(s *spool) bool {
+	if d.opts.SuperSafe == SuperSafeFalse {
+		return false
+	}
+	if d.fs != vfs.OS {
+		_, ok := d.fs.(orderedFS)
+		return ok
+	}
+	return sameDevice(s.df, s.qf) && ordersChanges(s.qf)
 }
 
 func (d *Dir) newDirSync(path string) *groupSync {
@@ -281,14 +329,6 @@ func (d *Dir) spoolNamed(name string) *spool {
 		}
 	}
 	return nil
-}
-
-// syncNew makes a new file durable, unless commit does that for all at once.
-func (d *Dir) syncNew(f vfs.File) error {
-	if d.whole != nil {
-		return nil
-	}
-	return d.sync(f)
 }
 
 // sync makes a file durable, if that is wanted.

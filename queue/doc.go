@@ -46,19 +46,25 @@
 //	+   –   –   –    delivered                            remove df, when the removal of qf is on disk
 //	–   –   +   –    body lost                            delivered with a notice as body, as sendmail does
 //
-// Before Commit returns, in this order: df written and synced, tf written and synced, tf renamed to qf, the directory
-// synced. Any number of writers share one sync of the directory. Before Update returns: tf synced, renamed over qf,
-// directory synced. Complete does not wait for the disk: after a power failure the message may be there again, whole, and
-// is then delivered twice. Nothing else is ever done twice, and nothing is lost; crash tests stop the package at each
-// change it makes to the file system.
+// Before Commit returns, in this order: df and tf written, both synced side by side, tf renamed to qf, the directory
+// synced. Any number of writers share one sync of the directory, and with DirOptions.SyncFS one sync of everything. On
+// ext4 with a journal, which never loses an earlier change and keeps a later one, the rename comes first, after the
+// content was handed to the device, and df, qf and directory are synced all at once, in one turn of the journal. All three
+// are synced in either case before anybody is told; the order of changes is only relied on for not finding, after a crash,
+// a control file whose message was never acknowledged and is not whole.
+//
+// Before Update returns: tf synced, renamed over qf, directory synced. Complete does not wait for the disk: after a power
+// failure the message may be there again, whole, and is then delivered twice. Nothing else is ever done twice, and nothing
+// is lost; crash tests stop the package at each change it makes to the file system.
 //
 // # Time
 //
 // When an attempt leaves recipients, the unit is due again after Options.Retry, and the time is kept as the modification
 // time of its control file, where sendmail does not look. A destination that does not answer is backed off as a whole: its
 // units stay ready and cost nothing until one of them finds it up again. Units of one destination go by priority, lowest
-// value first, destinations in turn. After Options.Return a message bounces, after Options.Warn its sender hears of the
-// delay.
+// value first, destinations in turn. At the start, attempts begin with the first entries that are found, while the others
+// are still being read: priorities order what is known. After Options.Return a message bounces, after Options.Warn its
+// sender hears of the delay.
 //
 // # Differences from sendmail
 //
@@ -72,6 +78,9 @@
 //   - A message that is held by an operator is a quarantined one whose reason begins with "hold".
 //   - Ids are not exhausted after 3600 in a second: seconds that the process let pass are used up, then a few to come.
 //   - Deleted entries can be brought back (Dir.Delete, Dir.Undelete).
+//   - Of a queue group's options, F=, P= and r= are Group, I= is Options.Intervals and R= is Options.Concurrency, for all
+//     groups together. There are no queue runs, so that J=, the most messages of one, has nothing to limit; N=, the
+//     priority of a process, cannot be had for a goroutine.
 //
 // # Concurrency
 //

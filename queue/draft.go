@@ -179,6 +179,7 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	}
 	w.done = true
 	w.env.ID = w.id
+	w.env.Units = w.d.split(w.env.Units)
 	hs, err := w.env.prepare(w.size, w.has8)
 	if err == nil && w.file == nil {
 		err = w.spill()
@@ -203,12 +204,34 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 	return w.claims, w.err
 }
 
-// commit writes body and control files. In this order everything is on disk before something that refers to it:
-// body, body's directory, control files under their temporary names, renames, directory.
-func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if err := w.d.syncNew(w.file); err != nil {
-		return err
+// split divides units that have more recipients than their group allows. The first part keeps its place.
+func (d *Dir) split(units []UnitSpec) []UnitSpec {
+	limit := func(group string) int {
+		for _, g := range d.opts.Groups {
+			if g.Name == group {
+				return g.MaxRcpts
+			}
+		}
+		return d.opts.MaxRcpts
 	}
+	var out []UnitSpec
+	for _, u := range units {
+		if n := limit(u.Group); n > 0 {
+			for len(u.Rcpts) > n {
+				part := u
+				part.Rcpts = u.Rcpts[:n:n]
+				out = append(out, part)
+				u.Rcpts = u.Rcpts[n:]
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// commit writes body and control files and makes them durable; see the package comment for the two orders in which that
+// happens.
+func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
 		if err := w.d.fs.Rename(w.sp.file('d', w.data), w.sp.file('d', w.id)); err != nil {
 			return err
@@ -235,18 +258,18 @@ func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	if err := w.settleBodies(cs); err != nil {
 		return err
 	}
-	if w.d.whole != nil {
-		if err := w.d.whole.wait(); err != nil {
-			return err
-		}
-	}
+	files := []vfs.File{w.file}
+	ordered := w.sp.ordered
 	for _, c := range cs {
-		if err := w.d.fs.Rename(c.sp.file('t', c.id), c.path()); err != nil {
-			return err
-		}
-		c.visible = true
+		files = append(files, c.lock)
+		ordered = ordered && c.sp == w.sp
 	}
-	if err := w.d.syncSpools(cs, func(s *spool) *groupSync { return s.qfSync }); err != nil {
+	if ordered {
+		err = w.nameThenSync(cs, files)
+	} else {
+		err = w.syncThenName(cs, files)
+	}
+	if err != nil {
 		return err
 	}
 	w.file.Close()
@@ -293,7 +316,7 @@ func (w *dirDraft) newClaim(i int, hs []qf.Header) (*dirClaim, error) {
 	if c.file.Quarantine != "" {
 		c.letter = 'h'
 	}
-	if err := c.writeTemp(c.file, nil, w.d.syncNew); err != nil {
+	if err := c.writeTemp(c.file, nil, func(vfs.File) error { return nil }); err != nil { // commit syncs them all
 		return c, err
 	}
 	c.unit = w.unit(c, spec)
@@ -333,25 +356,73 @@ func (c *dirClaim) linkBody(from *spool, id ID) (dataDir string, err error) {
 	return dataDir, err
 }
 
-// settleBodies removes the first data file when no unit uses it, and makes the names of the others durable where they
-// are in another directory than the control files, which are about to appear.
-func (w *dirDraft) settleBodies(cs []*dirClaim) error {
-	own := w.sp.file('d', w.id)
-	used := false
-	for _, c := range cs {
-		used = used || c.dataPath == own
-	}
-	if !used {
-		if err := w.d.fs.Remove(own); err != nil {
-			return err
-		}
-	}
-	return w.d.syncSpools(cs, func(s *spool) *groupSync {
+// syncThenName is right on every file system: what a name stands for is on disk before the name may be. Two rounds of
+// syncs, one after the other.
+func (w *dirDraft) syncThenName(cs []*dirClaim, files []vfs.File) error {
+	err := w.d.syncSpools(cs, func(s *spool) *groupSync {
 		if s.dfSync == s.qfSync {
 			return nil
 		}
 		return s.dfSync
 	})
+	if err != nil {
+		return err
+	}
+	if w.d.whole != nil {
+		err = w.d.whole.wait()
+	} else {
+		err = w.d.syncFiles(files, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.name(cs); err != nil {
+		return err
+	}
+	return w.d.syncSpools(cs, func(s *spool) *groupSync { return s.qfSync })
+}
+
+// nameThenSync is for a file system that keeps the order of changes: the content is written out, the names are given, and
+// then everything is synced at once, so that one turn of the file system's journal is enough for all. Nothing is
+// acknowledged before each file and each directory was synced; the order that the file system keeps is only needed to
+// not find a name without its content after a crash before that.
+func (w *dirDraft) nameThenSync(cs []*dirClaim, files []vfs.File) error {
+	if err := w.d.writeOut(files); err != nil {
+		return err
+	}
+	if err := w.name(cs); err != nil {
+		return err
+	}
+	if w.d.whole != nil {
+		return w.d.whole.wait()
+	}
+	dirs := []*groupSync{w.sp.qfSync}
+	if w.sp.dfSync != w.sp.qfSync {
+		dirs = append(dirs, w.sp.dfSync)
+	}
+	return w.d.syncFiles(files, dirs)
+}
+
+// name gives the control files their names.
+func (w *dirDraft) name(cs []*dirClaim) error {
+	for _, c := range cs {
+		if err := w.d.fs.Rename(c.sp.file('t', c.id), c.path()); err != nil {
+			return err
+		}
+		c.visible = true
+	}
+	return nil
+}
+
+// settleBodies removes the first data file when no unit uses it.
+func (w *dirDraft) settleBodies(cs []*dirClaim) error {
+	own := w.sp.file('d', w.id)
+	for _, c := range cs {
+		if c.dataPath == own {
+			return nil
+		}
+	}
+	return w.d.fs.Remove(own)
 }
 
 // syncSpools syncs one directory of each spool that the claims are in.

@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // name is an entry that a directory scan found.
@@ -43,14 +47,9 @@ func (f *Filter) letters() string {
 // scan lists the control files of a directory in the order the file system gives. Names that are too long for sendmail
 // are not entries; they are returned apart.
 func (d *Dir) scan(sp *spool, letters string) (out []name, tooLong []string, err error) {
-	entries, err := d.fs.ReadDir(sp.qf)
-	if err != nil {
-		return nil, nil, fmt.Errorf("queue: %w: %w", ErrUnavailable, err)
-	}
-	for _, e := range entries {
-		s := e.Name()
+	err = d.eachName(sp.qf, func(s string) bool {
 		if len(s) < 3 || s[1] != 'f' || strings.IndexByte(letters, s[0]) < 0 {
-			continue
+			return true
 		}
 		if n, ok := parseName(s); ok {
 			n.sp = sp
@@ -58,8 +57,98 @@ func (d *Dir) scan(sp *spool, letters string) (out []name, tooLong []string, err
 		} else if len(s) > maxID+2 {
 			tooLong = append(tooLong, s)
 		}
+		return true
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("queue: %w: %w", ErrUnavailable, err)
 	}
 	return out, tooLong, nil
+}
+
+// eachName calls f for the names in a directory as the file system gives them, without waiting for the last one, until f
+// returns false.
+func (d *Dir) eachName(dir string, f func(string) bool) error {
+	if d.fs != vfs.OS {
+		entries, err := d.fs.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if !f(e.Name()) {
+				return nil
+			}
+		}
+		return nil
+	}
+	h, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for {
+		names, err := h.Readdirnames(256)
+		for _, s := range names {
+			if !f(s) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// found is a part of a directory, or the error that ended its reading.
+type found struct {
+	names []name
+	err   error
+}
+
+// scanParts is scan in parts of a size that is good to read at a time: the first entries can be read while the directory
+// is. It is read as fast as without, so that what other processes rename meanwhile has no more time to be missed. The
+// channel is closed at the end; a caller that wants no more closes stop.
+func (d *Dir) scanParts(sp *spool, f *Filter, stop <-chan struct{}) <-chan found {
+	const part = 64
+	letters := f.letters()
+	out := make(chan found, 4096) // 262,144 names
+	go func() {
+		defer close(out)
+		var names []name
+		send := func(p found) bool {
+			select {
+			case out <- p:
+				return true
+			case <-stop:
+				return false
+			}
+		}
+		err := d.eachName(sp.qf, func(s string) bool {
+			if len(s) < 3 || strings.IndexByte(letters, s[0]) < 0 {
+				return true
+			}
+			n, ok := parseName(s)
+			if !ok || len(f.IDs) > 0 && !slices.Contains(f.IDs, n.id) {
+				return true
+			}
+			n.sp = sp
+			if names = append(names, n); len(names) < part {
+				return true
+			}
+			ok = send(found{names: names})
+			names = nil
+			return ok
+		})
+		if len(names) > 0 {
+			send(found{names: names})
+		}
+		if err != nil {
+			send(found{err: fmt.Errorf("queue: %w: %w", ErrUnavailable, err)})
+		}
+	}()
+	return out
 }
 
 // parseName divides a file name into its letter and id.
@@ -93,40 +182,36 @@ func (d *Dir) Get(ctx context.Context, id ID) (*Unit, error) {
 	return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 }
 
-// List yields the units that match f. See Store. It reads several control files at a time and never a body.
+// List yields the units that match f. See Store. It reads several control files at a time and never a body, and yields the
+// first units while the directory is still being read.
 func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	return func(yield func(*Unit, error) bool) {
+		stop := make(chan struct{})
+		defer close(stop)
 		count := 0
-		more := true
 		for _, sp := range d.spools {
-			names, _, err := d.scan(sp, f.letters())
-			if err != nil {
-				if !yield(nil, err) {
-					return
+			for part := range d.scanParts(sp, &f, stop) {
+				if part.err != nil {
+					if !yield(nil, part.err) {
+						return
+					}
+					continue
 				}
-				continue
-			}
-			if len(f.IDs) > 0 {
-				names = slices.DeleteFunc(names, func(n name) bool { return !slices.Contains(f.IDs, n.id) })
-			}
-			d.readAll(ctx, names, func(n name, e *entry, err error) bool {
-				switch {
-				case errors.Is(err, fs.ErrNotExist):
-					return true // it went while we listed
-				case err != nil && n.letter != 'Q':
-					more = yield(nil, storeError(n.id, err))
-					return more
-				case n.letter == 'q' && e.unit.State > Deferred:
-					return true // a q line in a file named qf: sendmail does not list it
-				case !f.Match(e.unit, time.Now()):
-					return true
+				if ctx.Err() != nil {
+					break
 				}
-				count++
-				more = yield(e.unit, nil) && (f.Limit == 0 || count < f.Limit)
-				return more
-			})
-			if !more {
-				return
+				for i, r := range d.readAll(part.names) {
+					u, err := d.matches(part.names[i], r, &f)
+					if u == nil && err == nil {
+						continue
+					}
+					if u != nil {
+						count++
+					}
+					if !yield(u, err) || f.Limit > 0 && count >= f.Limit {
+						return
+					}
+				}
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -135,38 +220,42 @@ func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	}
 }
 
-// readAll reads entries in batches, each batch in parallel, and calls f for each in order. It stops when f returns false
-// or ctx ends.
-func (d *Dir) readAll(ctx context.Context, names []name, f func(name, *entry, error) bool) {
-	const batch = 64
-	type result struct {
-		e   *entry
-		err error
+// matches returns the unit that was read when it is one to list, or its error.
+func (d *Dir) matches(n name, r readResult, f *Filter) (*Unit, error) {
+	switch {
+	case errors.Is(r.err, fs.ErrNotExist):
+		return nil, nil // it went while we listed
+	case r.err != nil && n.letter != 'Q':
+		return nil, storeError(n.id, r.err)
+	case n.letter == 'q' && r.e.unit.State > Deferred:
+		return nil, nil // a q line in a file named qf: sendmail does not list it
+	case !f.Match(r.e.unit, time.Now()):
+		return nil, nil
 	}
+	return r.e.unit, nil
+}
+
+// readResult is what reading one entry gave.
+type readResult struct {
+	e   *entry
+	err error
+}
+
+// readAll reads entries in parallel.
+func (d *Dir) readAll(names []name) []readResult {
 	workers := min(4, runtime.GOMAXPROCS(0))
-	for len(names) > 0 {
-		if ctx.Err() != nil {
-			return
-		}
-		part := names[:min(batch, len(names))]
-		names = names[len(part):]
-		res := make([]result, len(part))
-		var wg sync.WaitGroup
-		for w := range workers {
-			wg.Go(func() {
-				for i := w; i < len(part); i += workers {
-					n := part[i]
-					res[i].e, res[i].err = d.read(n.sp, n.letter, n.id)
-				}
-			})
-		}
-		wg.Wait()
-		for i, r := range res {
-			if !f(part[i], r.e, r.err) {
-				return
+	res := make([]readResult, len(names))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(names); i += workers {
+				n := names[i]
+				res[i].e, res[i].err = d.read(n.sp, n.letter, n.id)
 			}
-		}
+		})
 	}
+	wg.Wait()
+	return res
 }
 
 // Claim takes units. See Store. Without IDs it reads the whole directory each time; the Runner keeps the schedule

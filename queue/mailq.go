@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/queue/qf"
 )
@@ -28,6 +29,7 @@ type Listing struct {
 	Verbose     bool      // -v
 	Quarantined bool      // -qQ
 	Lost        bool      // -qL
+	Group       string    // -qG: only this queue group, in any case; "mqueue" is the default one
 	Patterns    []Pattern // -qI, -qS, -qR, -qQtext
 	Sort        SortOrder // QueueSortOrder
 	MaxRun      int       // MaxQueueRunSize: print at most so many per directory; zero means all
@@ -120,7 +122,12 @@ func (d *Dir) Print(ctx context.Context, w io.Writer, o Listing) (total int, err
 		o.QueueLA = 0
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
+	known := false
 	for _, sp := range d.spools {
+		if o.Group != "" && !strings.EqualFold(o.Group, cmp.Or(sp.group, "mqueue")) {
+			continue
+		}
+		known = true
 		n, err := d.printSpool(ctx, out, sp, &o)
 		total += n
 		if err != nil {
@@ -128,7 +135,12 @@ func (d *Dir) Print(ctx context.Context, w io.Writer, o Listing) (total int, err
 			return total, err
 		}
 	}
-	fmt.Fprintf(out, "\t\tTotal requests: %d\n", total)
+	switch {
+	case o.Group == "":
+		fmt.Fprintf(out, "\t\tTotal requests: %d\n", total)
+	case !known:
+		fmt.Fprintf(out, "Queue group %s unknown\n", o.Group)
+	}
 	return total, out.Flush()
 }
 
@@ -154,6 +166,12 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 	if sp.df != sp.path {
 		title = sp.df
 	}
+	if !o.needsReading() && len(names) > 0 { // then every name counts, and the title need not wait for the files
+		printTitle(w, title, len(names), o)
+		if err := w.Flush(); err != nil {
+			return 0, err
+		}
+	}
 	entries, total := d.collect(ctx, names, o)
 	if err := ctx.Err(); err != nil {
 		return total, err
@@ -162,19 +180,8 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 		fmt.Fprintf(w, "%s is empty\n", title)
 		return 0, nil
 	}
-	plural := "s"
-	if total == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(w, "\t\t%s (%d request%s", title, total, plural)
-	if o.MaxRun > 0 && total > o.MaxRun {
-		fmt.Fprintf(w, ", only %d printed", o.MaxRun)
-	}
-	w.WriteString(")\n")
-	if o.Verbose {
-		w.WriteString("-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------\n")
-	} else {
-		w.WriteString("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------\n")
+	if o.needsReading() { // a quarantined entry under the wrong name is not counted
+		printTitle(w, title, total, o)
 	}
 	o.sort(entries)
 	load := o.Load()
@@ -187,6 +194,23 @@ func (d *Dir) printSpool(ctx context.Context, w *bufio.Writer, sp *spool, o *Lis
 		w.Write(e.text)
 	}
 	return total, nil
+}
+
+func printTitle(w *bufio.Writer, dir string, total int, o *Listing) {
+	plural := "s"
+	if total == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(w, "\t\t%s (%d request%s", dir, total, plural)
+	if o.MaxRun > 0 && total > o.MaxRun {
+		fmt.Fprintf(w, ", only %d printed", o.MaxRun)
+	}
+	w.WriteString(")\n")
+	if o.Verbose {
+		w.WriteString("-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------\n")
+	} else {
+		w.WriteString("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------\n")
+	}
 }
 
 // collect reads the entries in parallel. total counts those that MaxRun cuts off, too.
@@ -242,8 +266,10 @@ func (d *Dir) render(e *listed, o *Listing) {
 	}
 	defer f.Close()
 	var size int64
+	p := printer{d: d, o: o, e: e}
 	if fi, err := f.Stat(); err == nil {
 		size, e.mtime = fi.Size(), fi.ModTime()
+		p.trusted, _ = d.trusted(fi)
 	}
 	if o.needsReading() {
 		ok, err := filelock.TryFlock(f, false)
@@ -255,7 +281,6 @@ func (d *Dir) render(e *listed, o *Listing) {
 		e.plain, e.text = true, []byte(" ("+errnoText(err)+")\n")
 		return
 	}
-	p := printer{d: d, o: o, e: e}
 	p.print(text)
 	if !o.needsReading() {
 		e.prio, e.young = 0, false
@@ -278,32 +303,26 @@ type printer struct {
 	o *Listing
 	e *listed
 
+	trusted    bool // as to owner and mode
 	version    int64
 	created    int64
-	last       int64
-	attempts   int64
 	warned     bool
 	quarantine string
-	hasQuar    bool
 	body       string
 	message    string
-	dataDir    string
-	sender     string
-	rcpts      []string
 	b          bytes.Buffer
 	size       int64
 }
 
 func (p *printer) print(text string) {
-	p.scan(text) // what sorting and selecting need
-	p.choose()
+	g := gatherer{o: p.o, e: p.e}
+	g.gather(text) // what sorting and selecting need
 	if p.e.skip {
 		return
 	}
-	p.bodySize()
-	p.quarantine, p.created, p.version = "", 0, 0
-	for rec := range qf.Records(text) {
-		p.record(rec)
+	p.bodySize(text)
+	for line := range physicalLines(text, printedLine) {
+		p.record(line[0], line[1:])
 	}
 	if p.created == 0 {
 		p.b.WriteString(" (no control file)")
@@ -312,101 +331,57 @@ func (p *printer) print(text string) {
 	p.e.text = bytes.Clone(p.b.Bytes())
 }
 
-// noPriority is what sendmail shows for a file without a P line.
-const noPriority = 1<<31 - 1
-
-// scan collects what the selection looks at.
-func (p *printer) scan(text string) {
-	p.e.prio = noPriority
-	for rec := range qf.Records(text) {
-		switch rec.Letter {
-		case 'V':
-			p.version = number(rec.Value)
-		case 'T':
-			p.e.ctime = number(rec.Value)
-		case 'K':
-			p.last = number(rec.Value)
-		case 'N':
-			p.attempts = number(rec.Value)
-		case 'P':
-			p.e.prio = number(rec.Value)
-		case 'q':
-			p.quarantine, p.hasQuar = rec.Value, true
-		case 'd':
-			p.dataDir = rec.Value
-		case 'S':
-			p.sender = rec.Value
-		case 'R':
-			addr := rec.Value
-			if p.version >= 1 {
-				_, after, ok := strings.Cut(addr, ":")
-				if !ok {
-					continue
-				}
-				addr = after
-			}
-			if p.o.Sort == SortHost || p.o.Sort == SortShuffle || len(p.o.Patterns) > 0 {
-				p.rcpts = append(p.rcpts, addr)
-			}
-		}
-	}
-	for _, r := range p.rcpts {
-		if i := strings.LastIndexByte(r, '@'); i >= 0 {
-			p.e.host = reverse(strings.ToLower(strings.TrimSuffix(r[i+1:], ">")))
-			break
-		}
-	}
-}
-
-// choose decides whether the entry is listed, and whether it is too young to run.
-func (p *printer) choose() {
-	if p.e.letter == 'q' && p.hasQuar && p.o.needsReading() {
-		p.e.skip = true
-		return
-	}
-	u := &Unit{Envelope: Envelope{ID: p.e.id, Sender: p.sender, Quarantine: p.quarantine}}
-	for _, r := range p.rcpts {
-		u.Rcpts = append(u.Rcpts, Recipient{Addr: r})
-	}
-	f := Filter{Patterns: p.o.Patterns}
-	if !f.matchPatterns(u) {
-		p.e.skip = true
-		return
-	}
-	if p.attempts == 0 || len(p.o.Patterns) > 0 {
-		return
-	}
-	since := p.o.Now.Sub(time.Unix(p.last, 0))
-	switch {
-	case p.o.MaxAge > 0:
-		wait := min(time.Duration(p.last-p.e.ctime)*time.Second, p.o.MaxAge)
-		p.e.young = since < wait
-	case p.o.MinAge > 0:
-		p.e.young = since < p.o.MinAge
-	}
-}
-
-func (p *printer) bodySize() {
-	sp := p.e.sp
-	path := sp.file('d', p.e.id)
-	fi, err := p.d.fs.Stat(path)
-	if err != nil && p.dataDir != "" {
-		if s := p.d.spoolNamed(p.dataDir); s != nil {
-			path = s.file('d', p.e.id)
-			fi, err = p.d.fs.Stat(path)
-		}
-	}
-	p.size = -1
+func (p *printer) bodySize(text string) {
+	fi, err := p.d.fs.Stat(p.e.sp.file('d', p.e.id))
 	if err == nil {
 		p.size = fi.Size()
 		return
 	}
+	p.size = -1
+	if !p.trusted {
+		return // sendmail goes no further with such a file
+	}
+	file, faults := qf.Decode(text, "./"+string(p.e.letter)+"f"+string(p.e.id))
+	if line := readFault(text, faults); line != "" {
+		p.e.fault = line + "\n"
+		return
+	}
+	if sp := p.d.spoolNamed(file.DataDir); file.DataDir != "" && sp != nil {
+		if fi, err = p.d.fs.Stat(sp.file('d', p.e.id)); err == nil {
+			p.size = fi.Size()
+			return
+		}
+	}
 	p.e.fault = "readqf: cannot open ./df" + string(p.e.id) + ": " + errnoText(err) + "\n"
 }
 
-func (p *printer) record(rec qf.Record) {
-	v := rec.Value
-	switch rec.Letter {
+// readFault is what sendmail's readqf prints about the first fault that makes it give a file up, "" when there is none.
+func readFault(text string, err error) string {
+	lines := strings.Split(text, "\n")
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return ""
+	}
+	for _, err := range joined.Unwrap() {
+		var at *mtakit.SyntaxError
+		if !errors.As(err, &at) {
+			continue
+		}
+		line := strings.TrimRight(lines[at.Pos.Line-1], "\r")
+		switch {
+		case errors.Is(err, qf.ErrVersion):
+			return fmt.Sprintf("Version number in queue file (%d) greater than max (%d)", number(line[1:]), qf.Version)
+		case errors.Is(err, qf.ErrAfterEnd), errors.Is(err, qf.ErrBadValue) && line[0] == 'A':
+			return "SECURITY ALERT: extra or bogus data in queue file: " + line
+		case errors.Is(err, qf.ErrUnknownLine), errors.Is(err, qf.ErrBlankLine):
+			return fmt.Sprintf("readqf: %s: line %d: bad line \"%s\"", at.Pos.File, at.Pos.Line, line)
+		}
+	}
+	return ""
+}
+
+func (p *printer) record(letter byte, v string) {
+	switch letter {
 	case 'V':
 		p.version = number(v)
 	case 'T':

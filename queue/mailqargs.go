@@ -12,7 +12,7 @@ import (
 var ErrNotMailq = errors.New("not an option of mailq")
 
 // ParseMailqArgs reads the arguments of sendmail -bp and mailq: -v, -bp, -Ac, -Am, -qQ[text], -qL, -q[!]Itext, -q[!]Rtext,
-// -q[!]Stext, -OName=value and -oXvalue for QueueDirectory, MinQueueAge, MaxQueueAge, MaxQueueRunSize, QueueLA,
+// -q[!]Stext, -qGgroup, -OName=value and -oXvalue for QueueDirectory, MinQueueAge, MaxQueueAge, MaxQueueRunSize, QueueLA,
 // QueueFactor, QueueSortOrder and Timeout. dir is the queue directory if one was named. Arguments that it does not know
 // are returned as rest, in their order.
 func ParseMailqArgs(args []string) (l Listing, dir string, rest []string, err error) {
@@ -55,6 +55,16 @@ func (l *Listing) queueOption(s string) error {
 		if text != "" {
 			l.Patterns = append(l.Patterns, Pattern{'Q', text, not})
 		}
+	case 'G':
+		switch {
+		case not:
+			return errors.New("Can not use -q!G")
+		case l.Group != "":
+			return errors.New("Can not use multiple -qG options")
+		case text == "":
+			return errors.New("Queue group  unknown")
+		}
+		l.Group = text
 	case 'I', 'R', 'S':
 		l.Patterns = append(l.Patterns, Pattern{kind, text, not})
 	default:

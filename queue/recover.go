@@ -65,22 +65,26 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 }
 
 func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, res *RecoverResult) error {
-	entries, err := d.fs.ReadDir(sp.df)
+	var orphans []ID
+	err := d.eachName(sp.df, func(s string) bool {
+		if len(s) > 2 && s[0] == 'd' {
+			if n, ok := parseName(s); ok && !owned[n.id] {
+				orphans = append(orphans, n.id)
+			}
+		}
+		return true
+	})
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
+	for _, id := range orphans {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, ok := parseName(e.Name())
-		if !ok || n.letter != 'd' || owned[n.id] || !d.olderThan(sp.file('d', n.id), d.opts.OrphanAge) {
+		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) || d.hasControl(id) { // the latter came while we looked
 			continue
 		}
-		if d.hasControl(n.id) {
-			continue // it came while we looked
-		}
-		if d.removeStale(sp.file('d', n.id)) == nil {
+		if d.removeStale(sp.file('d', id)) == nil {
 			res.Orphans++
 		}
 	}

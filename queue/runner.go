@@ -45,6 +45,9 @@ type Options struct {
 	// Retry is the wait after an attempt that left recipients, counted from the attempt. Nil means Backoff{}. It must be a
 	// pure function of the unit: after a restart it is asked again.
 	Retry func(u *Unit) time.Duration
+	// Intervals are the waits of queue groups that are not to go by Retry: always the same, counted from the attempt.
+	// sendmail: I=, the interval of a group's queue runs.
+	Intervals map[string]time.Duration
 	// DestinationBackoff is the wait before a destination that did not answer is tried again, by any message. The zero value
 	// means 1 minute, doubled each time, at most 30 minutes.
 	DestinationBackoff Backoff
@@ -123,7 +126,8 @@ type Notifier interface {
 	Notify(f func(*Unit)) (stop func())
 }
 
-// Recoverer is a Store that cleans up after crashes. The Runner calls it at the start and once an hour.
+// Recoverer is a Store that cleans up after crashes. The Runner calls it when it has looked through the store for the first
+// time, and once an hour.
 type Recoverer interface {
 	Recover(ctx context.Context) (RecoverResult, error)
 }
@@ -149,8 +153,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.mu.Unlock()
 
 	var loops sync.WaitGroup
-	loops.Go(func() { r.scanLoop(ctx) })
-	loops.Go(func() { r.recoverLoop(ctx) })
+	scanned := make(chan struct{})
+	loops.Go(func() { r.scanLoop(ctx, scanned) })
+	loops.Go(func() {
+		<-scanned // what waits to be delivered comes before what waits to be cleaned up
+		r.recoverLoop(ctx)
+	})
 	if f, ok := r.o.Store.(flusher); ok {
 		wake := make(chan struct{}, 1)
 		f.setLazy(func() {
@@ -246,11 +254,15 @@ func (r *Runner) timerLoop(ctx context.Context) {
 }
 
 // scanLoop loads the store at the start and looks for other people's units from time to time. A scan that took long
-// is not repeated soon.
-func (r *Runner) scanLoop(ctx context.Context) {
+// is not repeated soon. The first one closes scanned.
+func (r *Runner) scanLoop(ctx context.Context, scanned chan<- struct{}) {
 	for {
 		began := time.Now()
 		r.scan(ctx)
+		if scanned != nil {
+			close(scanned)
+			scanned = nil
+		}
 		wait := max(r.o.Rescan, 20*time.Since(began))
 		if r.o.Rescan < 0 {
 			wait = 1 << 62
@@ -301,7 +313,7 @@ func (r *Runner) setAside(ctx context.Context, err error) {
 
 func (r *Runner) recoverLoop(ctx context.Context) {
 	rec, ok := r.o.Store.(Recoverer)
-	if !ok {
+	if !ok || ctx.Err() != nil {
 		return
 	}
 	t := time.NewTicker(time.Hour)

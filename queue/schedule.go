@@ -202,6 +202,14 @@ func (r *Runner) plan(it *item, u *Unit) {
 // maxDue keeps sums of times from overflowing.
 const maxDue = 1 << 62
 
+// retry is the wait after an attempt.
+func (o *Options) retry(u *Unit) time.Duration {
+	if d, ok := o.Intervals[u.Group]; ok {
+		return d
+	}
+	return o.Retry(u)
+}
+
 // dueAt is when a unit may be tried: what the store says, or the retry policy, and not sooner than MinQueueAge allows.
 func (r *Runner) dueAt(u *Unit) time.Time {
 	last := u.LastAttempt
@@ -212,7 +220,7 @@ func (r *Runner) dueAt(u *Unit) time.Time {
 	if due.IsZero() {
 		due = u.Created
 		if u.Attempts > 0 {
-			due = last.Add(r.o.Retry(u))
+			due = last.Add(r.o.retry(u))
 		}
 	}
 	if u.Attempts > 0 && due.Before(last.Add(r.o.MinQueueAge)) {

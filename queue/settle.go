@@ -210,7 +210,7 @@ func (a *attempt) settle(ctx context.Context) (*Unit, error) {
 			return nil, err
 		}
 		f := c.Unit()
-		if err := c.Reschedule(ctx, now.Add(a.r.o.Retry(f)), func(u *Unit) { u.Attempts, u.LastAttempt = 1, now }); err != nil {
+		if err := c.Reschedule(ctx, now.Add(a.r.o.retry(f)), func(u *Unit) { u.Attempts, u.LastAttempt = 1, now }); err != nil {
 			return nil, err
 		}
 	}
@@ -234,7 +234,7 @@ func (a *attempt) settle(ctx context.Context) (*Unit, error) {
 		}
 	}
 	change(next)
-	due := next.LastAttempt.Add(a.r.o.Retry(next))
+	due := next.LastAttempt.Add(a.r.o.retry(next))
 	if a.expireOnly && !warned {
 		a.c.Release()
 		return a.u, nil

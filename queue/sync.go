@@ -1,6 +1,11 @@
 package queue
 
-import "sync"
+import (
+	"errors"
+	"sync"
+
+	"github.com/mtakit/mtakit/internal/vfs"
+)
 
 // groupSync is a group commit, of one directory or of the whole file system: any number of writers that need it on disk
 // share one sync. A writer that arrives while one is running waits for the next, since the running one may have missed it.
@@ -49,18 +54,37 @@ func (s *groupSync) wait() error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b.err != nil {
-		s.doomed = append(doomed, s.doomed...)
-	} else if len(doomed) > 0 {
-		s.free = append(s.free, doomed...)
-		s.freed()
-	}
+	s.settle(doomed, b.err)
 	if s.next != nil {
 		s.next.lead <- struct{}{}
 	} else {
 		s.running = false
 	}
 	return b.err
+}
+
+// alone is wait without company, for a file system that lets simultaneous syncs share the work. There, waiting for one's
+// turn would cost an additional round.
+func (s *groupSync) alone() error {
+	s.mu.Lock()
+	doomed := s.doomed
+	s.doomed = nil
+	s.mu.Unlock()
+	err := s.sync()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(doomed, err)
+	return err
+}
+
+// settle frees what was doomed before a sync. The caller has the lock.
+func (s *groupSync) settle(doomed []string, err error) {
+	if err != nil {
+		s.doomed = append(doomed, s.doomed...)
+	} else if len(doomed) > 0 {
+		s.free = append(s.free, doomed...)
+		s.freed()
+	}
 }
 
 // removeLater lets flush remove a data file once the directory was synced.
@@ -91,4 +115,62 @@ func (s *groupSync) flush(all, nosync bool, remove func(string) error) error {
 		remove(path) // what stays is removed by Recover some day
 	}
 	return err
+}
+
+// maxSyncs is how many files of one message are synced at once.
+const maxSyncs = 8
+
+// syncFiles makes files and directories durable. The syncs run side by side, so that the file system can see to all of
+// them in one go.
+func (d *Dir) syncFiles(files []vfs.File, dirs []*groupSync) error {
+	if d.opts.SuperSafe == SuperSafeFalse {
+		return nil
+	}
+	n := len(files)
+	sync1 := func(i int) error {
+		if i < n {
+			return files[i].Sync()
+		}
+		return dirs[i-n].alone()
+	}
+	errs := make([]error, n+len(dirs))
+	if d.fs != vfs.OS { // tests stop after a number of operations, which needs an order
+		for i := range errs {
+			if errs[i] = sync1(i); errs[i] != nil {
+				break
+			}
+		}
+		return errors.Join(errs...)
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxSyncs)
+	for i := 1; i < len(errs); i++ {
+		slots <- struct{}{}
+		wg.Go(func() {
+			errs[i] = sync1(i)
+			<-slots
+		})
+	}
+	errs[0] = sync1(0)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// orderedFS is a file system of tests that keeps the order of changes.
+type orderedFS interface{ WriteOut(vfs.File) error }
+
+// writeOut hands the content of files to the device; see nameThenSync.
+func (d *Dir) writeOut(files []vfs.File) error {
+	start, finish := startWriting, finishWriting
+	if o, ok := d.fs.(orderedFS); ok {
+		start, finish = o.WriteOut, func(vfs.File) error { return nil }
+	}
+	for _, step := range []func(vfs.File) error{start, finish} {
+		for _, f := range files {
+			if err := step(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Record is one key with its value, as stored: a trailing NUL that a map file carries is part of both.
@@ -21,16 +22,7 @@ func Printable(s string) string {
 
 // Fold returns key with the ASCII letters A to Z in lower case and every other byte unchanged, as makemap and sendmail fold
 // keys.
-func Fold(key string) string {
-	for i := 0; i < len(key); i++ {
-		if c := key[i]; 'A' <= c && c <= 'Z' {
-			b := []byte(key)
-			foldBytes(b[i:])
-			return string(b)
-		}
-	}
-	return key
-}
+func Fold(key string) string { return lex.Fold(key) }
 
 // foldBytes is Fold in place.
 func foldBytes(b []byte) {

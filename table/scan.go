@@ -33,7 +33,12 @@ type Scanner struct {
 	warning    error // about this line, which is good nevertheless
 	readErr    error // ends the scan
 	logical    *logicalLines
+
+	fold [256]uint16 // what becomes of a byte of a key
 }
+
+// separator is in Scanner.fold for bytes that end a key.
+const separator = 256
 
 // NewScanner returns a Scanner over r. name appears in positions only. g may be nil for makemap's own grammar. The
 // duplicate rule of g is not the Scanner's business: it reports every record.
@@ -41,6 +46,16 @@ func NewScanner(r io.Reader, name string, g *Grammar) *Scanner {
 	s := &Scanner{name: name, r: bufio.NewReaderSize(r, 64<<10)}
 	if g != nil {
 		s.g = *g
+	}
+	for c := range s.fold {
+		switch b := byte(c); {
+		case s.g.separates(b):
+			s.fold[c] = separator
+		case !s.g.KeepCase && 'A' <= b && b <= 'Z':
+			s.fold[c] = uint16(b + 'a' - 'A')
+		default:
+			s.fold[c] = uint16(b)
+		}
 	}
 	if s.g.Form != Makemap {
 		s.logical = &logicalLines{r: s.r, max: s.g.MaxLine}
@@ -105,15 +120,16 @@ func (s *Scanner) split(text []byte) {
 		return
 	}
 	i := 0
-	for i < len(text) && !s.g.separates(text[i]) {
-		i++
+	for ; i < len(text); i++ {
+		c := s.fold[text[i]]
+		if c == separator {
+			break
+		}
+		text[i] = byte(c)
 	}
 	key := text[:i]
-	for i < len(text) && s.g.separates(text[i]) {
+	for i < len(text) && s.fold[text[i]] == separator {
 		i++
-	}
-	if !s.g.KeepCase {
-		foldBytes(key)
 	}
 	if i == len(text) && !s.g.EmptyValues {
 		s.err = NoValueError(string(key))

@@ -23,22 +23,17 @@ func New(table mtakit.Table) *Map {
 	return m
 }
 
-// try is one key with the parts of the address that the value may use.
-type try struct {
-	key  string
-	args [3]string // %1, %2, %3
-}
-
 // Expand looks addr up under the keys that the package comment lists and returns the first value found, expanded. A
 // value error:… gives a Fail. The member's Text is the expanded value; the Resolver reads it as an address again.
 func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansion, ok bool, err error) {
 	if addr.Domain == "" || addr.Local == "" {
 		return x, false, nil
 	}
-	var room [7]try
-	tries := keys(room[:0], addr)
-	for i, t := range tries {
-		value, pos, ok, err := m.lookup(ctx, t.key)
+	var room [7]string
+	local := localText(addr.Local)
+	tries := keys(room[:0], local, addr)
+	for i, key := range tries {
+		value, pos, ok, err := m.lookup(ctx, key)
 		if err != nil {
 			return mtakit.Expansion{}, false, err
 		}
@@ -52,10 +47,11 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 			tries = tries[:i+1]
 			break
 		}
-		text := maptext.Expand(value, t.key, t.args[0], t.args[1], t.args[2])
+		args := arguments(i == 0, local, addr)
+		text := maptext.Expand(value, key, args[0], args[1], args[2])
 		x.To = []mtakit.Member{{To: meaning(text, addr), Text: text, Pos: pos}}
 		x.Step = step(addr, tries[:i+1])
-		x.Step.Key, x.Step.Value, x.Step.Pos = t.key, value, pos
+		x.Step.Key, x.Step.Value, x.Step.Pos = key, value, pos
 		return x, true, nil
 	}
 	if mtakit.Tracing(ctx) {
@@ -64,12 +60,8 @@ func (m *Map) Expand(ctx context.Context, addr mtakit.Address) (x mtakit.Expansi
 	return x, false, nil
 }
 
-func step(addr mtakit.Address, tries []try) mtakit.Step {
-	s := mtakit.Step{Stage: "virtusertable", Input: addr.String(), Tried: make([]string, len(tries))}
-	for i, t := range tries {
-		s.Tried[i] = t.key
-	}
-	return s
+func step(addr mtakit.Address, tries []string) mtakit.Step {
+	return mtakit.Step{Stage: "virtusertable", Input: addr.String(), Tried: append([]string(nil), tries...)}
 }
 
 func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, bool, error) {
@@ -82,31 +74,40 @@ func (m *Map) lookup(ctx context.Context, key string) (string, mtakit.Position, 
 }
 
 // keys lists the keys for addr in the order in which they are tried.
-func keys(tries []try, addr mtakit.Address) []try {
-	local := localText(addr.Local)
+func keys(tries []string, local string, addr mtakit.Address) []string {
 	whole := local + "@" + addr.Domain
 	domain := whole[len(local):]
-	tries = append(tries, try{whole, [3]string{local}})
+	tries = append(tries, whole)
 	user, detail, ok := cutDetail(addr.Local)
 	if !ok {
-		return append(tries, try{domain, [3]string{local}})
+		return append(tries, domain)
 	}
-	user, detail = localText(user), localText(detail)
-	args := [3]string{user, detail, "+" + detail}
+	user = localText(user)
 	if detail != "" {
-		tries = append(tries, try{user + "++" + domain, args})
+		tries = append(tries, user+"++"+domain)
 	}
-	tries = append(tries, try{user + "+*" + domain, args}, try{user + domain, args})
+	tries = append(tries, user+"+*"+domain, user+domain)
 	if detail != "" {
-		tries = append(tries, try{"++" + domain, args})
+		tries = append(tries, "++"+domain)
 	}
-	return append(tries, try{"+*" + domain, args}, try{domain, args})
+	return append(tries, "+*"+domain, domain)
+}
+
+// arguments are the parts of the address that a value may use as %1, %2 and %3: under the first key, and without a
+// detail, the local part.
+func arguments(first bool, local string, addr mtakit.Address) [3]string {
+	user, detail, ok := cutDetail(addr.Local)
+	if first || !ok {
+		return [3]string{local}
+	}
+	detail = localText(detail)
+	return [3]string{localText(user), detail, "+" + detail}
 }
 
 // localText writes a decoded local part as the address rules do: in quotes only if it has characters that they would
 // take apart. One that is several words, some of them quoted, comes as it is.
 func localText(local string) string {
-	if !strings.ContainsAny(local, " \t\r\n()<>,;\"") {
+	if !hasSpecial(local) {
 		return local
 	}
 	if strings.IndexByte(local, '"') >= 0 {
@@ -115,6 +116,16 @@ func localText(local string) string {
 		}
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
+}
+
+func hasSpecial(local string) bool {
+	for i := 0; i < len(local); i++ {
+		switch local[i] {
+		case ' ', '\t', '\r', '\n', '(', ')', '<', '>', ',', ';', '"':
+			return true
+		}
+	}
+	return false
 }
 
 // cutDetail splits user+detail at the first plus sign that is neither the first character nor in quotes.

@@ -20,29 +20,19 @@ type Entry struct {
 type File struct{ text *maptext.File }
 
 // All iterates over the entries in file order, duplicates included.
-func (f *File) All() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) {
-		for e := range f.text.All() {
-			if !yield(Entry(e)) {
-				return
-			}
-		}
-	}
-}
+func (f *File) All() iter.Seq[Entry] { return maptext.All[Entry](f.text) }
 
 // Len returns the number of entries, duplicates included.
 func (f *File) Len() int { return f.text.Len() }
 
 // Lookup returns the value of key, whose letters are folded. With duplicates the first one counts. It never fails.
-func (f *File) Lookup(_ context.Context, key string) (string, bool, error) {
-	e, ok := f.text.Lookup(key)
-	return e.Value, ok, nil
+func (f *File) Lookup(ctx context.Context, key string) (value string, ok bool, err error) {
+	return f.text.Lookup(ctx, key)
 }
 
 // LookupPosition is Lookup that also tells where the entry stands.
-func (f *File) LookupPosition(_ context.Context, key string) (string, mtakit.Position, bool, error) {
-	e, ok := f.text.Lookup(key)
-	return e.Value, e.Pos, ok, nil
+func (f *File) LookupPosition(ctx context.Context, key string) (value string, pos mtakit.Position, ok bool, err error) {
+	return f.text.LookupPosition(ctx, key)
 }
 
 // WriteTo writes the table as it was read, byte for byte, comments and faulty lines included.

@@ -48,6 +48,9 @@ func (c *command) build(ctx context.Context, engine table.Engine, path string, c
 		return c.fill(ctx, b, old)
 	})
 	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		fmt.Fprintf(c.stderr, "makemap: %s: interrupted, the map is as it was\n", c.name)
+		return exIOErr
 	case err != nil && !opened:
 		return c.cannotOpen(err)
 	case err != nil:
@@ -73,41 +76,48 @@ func (c *command) fill(ctx context.Context, b table.Builder, old table.Map) erro
 	defer p.Done()
 	out := bufio.NewWriter(c.stdout)
 	defer out.Flush()
-	s := table.NewScanner(p.Reader(c.stdin), c.name, &c.grammar)
-	var key, value []byte
-	for n := 0; s.Scan(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+	f := newFeed(ctx, p.Reader(c.stdin), c.name, &c.grammar)
+	for part, err := f.next(nil); part != nil || err != nil; part, err = f.next(part) {
+		if err != nil {
+			return err
 		}
-		if s.Err() != nil {
-			c.complain(s, s.Err())
-			continue
+		for i := range part.recs {
+			c.put(ctx, b, old, part, &part.recs[i], out)
+			p.Record()
 		}
-		key, value = s.Key(), s.Value()
-		if c.verbose {
-			fmt.Fprintf(out, "key=`%s', val=`%s'\n", key, value)
-		}
-		if c.nul {
-			key, value = append(key[:len(key):len(key)], 0), append(value[:len(value):len(value)], 0)
-		}
-		err := c.checkSeen(ctx, old, key)
-		if err == nil {
-			err = b.Put(key, value)
-		}
-		switch {
-		case errors.Is(err, table.ErrDuplicate) && c.class == "cdb":
-			c.putError(s, table.ErrDuplicate) // the original has no other word for it there
-		case errors.Is(err, table.ErrDuplicate):
-			c.complain(s, table.DuplicateError(string(s.Key())))
-		case err != nil:
-			c.putError(s, err)
-		}
-		p.Record()
-	}
-	if err := s.ReadErr(); err != nil && !errors.Is(err, io.EOF) {
-		return err
 	}
 	return nil
+}
+
+// put stores a record of the source, or complains about it.
+func (c *command) put(ctx context.Context, b table.Builder, old table.Map, part *batch, r *record, out io.Writer) {
+	if r.err != nil {
+		c.complain(r.line, r.err)
+		return
+	}
+	key, value := part.fields(r, false)
+	if c.verbose {
+		fmt.Fprintf(out, "key=`%s', val=`%s'\n", key, value)
+	}
+	if c.nul {
+		key, value = part.fields(r, true)
+	}
+	err := c.checkSeen(ctx, old, key)
+	if err == nil {
+		err = b.Put(key, value)
+	}
+	if err == nil {
+		return
+	}
+	name, _ := part.fields(r, false)
+	switch {
+	case errors.Is(err, table.ErrDuplicate) && c.class == "cdb":
+		c.putError(r.line, name, table.ErrDuplicate) // the original has no other word for it there
+	case errors.Is(err, table.ErrDuplicate):
+		c.complain(r.line, table.DuplicateError(string(name)))
+	default:
+		c.putError(r.line, name, err)
+	}
 }
 
 // checkSeen refuses a key that a map with duplicates has already, when new ones are not wanted.
@@ -127,13 +137,13 @@ func (c *command) checkSeen(ctx context.Context, old table.Map, key []byte) erro
 }
 
 // complain reports a bad line.
-func (c *command) complain(s *table.Scanner, err error) {
-	fmt.Fprintf(c.stderr, "makemap: %s: line %d: %v\n", c.name, s.Line(), err)
+func (c *command) complain(line int, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: %v\n", c.name, line, err)
 	c.exit = exDataErr
 }
 
 // putError reports a record that the map does not take.
-func (c *command) putError(s *table.Scanner, err error) {
-	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, s.Line(), s.Key(), errText(err))
+func (c *command) putError(line int, key []byte, err error) {
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, line, key, errText(err))
 	c.exit = exIOErr
 }

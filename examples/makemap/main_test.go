@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -216,4 +217,25 @@ func TestInterrupted(t *testing.T) {
 	c := &command{stdin: strings.NewReader("a new\n"), stdout: &out, stderr: &errs}
 	assert.NotZero(t, c.run(ctx, []string{"hash", path}))
 	assert.Equal(t, "a\told\n", runOurs(t, dir, []string{"-u", "hash", "m"}, "").Stdout)
+}
+
+// TestInterruptedWhileReading: a run that waits for its source ends at once, and leaves nothing behind.
+func TestInterruptedWhileReading(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m")
+	source, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var errs bytes.Buffer
+	c := &command{stdin: source, stdout: io.Discard, stderr: &errs}
+	go func() {
+		_, _ = io.WriteString(writer, "a\tnew\n")
+		cancel()
+	}()
+	assert.Equal(t, exIOErr, c.run(ctx, []string{"hash", path}))
+	assert.Contains(t, errs.String(), "makemap: "+path+": interrupted, the map is as it was\n")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"os/user"
 	"runtime/debug"
 	"strconv"
@@ -42,8 +43,11 @@ const usage = "usage: newaliases [-C cffile] [-O option=value] [-oA files] [-v]\
 
 func main() {
 	debug.SetGCPercent(10) // nearly all memory holds records, which the collector does not have to look into
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	c := &command{stdout: os.Stdout, stderr: os.Stderr}
-	os.Exit(c.run(os.Args[1:]))
+	code := c.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // command is one run of the program.
@@ -54,7 +58,7 @@ type command struct {
 	opts   aliascf.Options // from the command line
 }
 
-func (c *command) run(args []string) int {
+func (c *command) run(ctx context.Context, args []string) int {
 	if _, err := getopt.Parse(args, "b:C:O:o:v", c.option); err != nil {
 		fmt.Fprintf(c.stderr, "newaliases: %v\n%s", err, usage)
 		return exUsage
@@ -74,11 +78,11 @@ func (c *command) run(args []string) int {
 	n := alias.Newaliases{
 		Builder: alias.Builder{CheckValues: conf.CheckAliases},
 		Create: func(src alias.Source, name string) (alias.Database, error) {
-			return newDatabase(src, name, trustedUser(conf.TrustedUser), c.stderr)
+			return newDatabase(ctx, src, name, trustedUser(conf.TrustedUser), c.stderr)
 		},
 	}
 	if n.DontBlame, err = mtakit.ParseDontBlame(conf.DontBlame); err != nil {
-		fmt.Fprintln(c.stderr, err)
+		fmt.Fprintf(c.stderr, "readcf: %v\n", err)
 		return exSoftware
 	}
 	rep := n.Run(sources)
@@ -167,6 +171,7 @@ func trustedUser(name string) *table.Owner {
 
 // database is an alias.Database over an engine of package table.
 type database struct {
+	ctx     context.Context // of the run, which a signal ends
 	engine  table.Engine
 	builder table.Builder
 	path    string
@@ -174,7 +179,7 @@ type database struct {
 	meter   *progress.Meter
 }
 
-func newDatabase(src alias.Source, name string, owner *table.Owner, stderr io.Writer) (alias.Database, error) {
+func newDatabase(ctx context.Context, src alias.Source, name string, owner *table.Owner, stderr io.Writer) (alias.Database, error) {
 	registry := table.Registry{"implicit": bdb.Hash(), "hash": bdb.Hash(), "btree": bdb.Btree(), "cdb": cdb.Engine()}
 	engine, err := registry.Engine(src.Class)
 	if err != nil {
@@ -191,7 +196,7 @@ func newDatabase(src alias.Source, name string, owner *table.Owner, stderr io.Wr
 	if err != nil {
 		return nil, err
 	}
-	d := &database{engine: engine, builder: b, path: engine.Path(name), meter: progress.New(stderr, "newaliases: "+name, 0)}
+	d := &database{ctx: ctx, engine: engine, builder: b, path: engine.Path(name), meter: progress.New(stderr, "newaliases: "+name, 0)}
 	d.options = table.ReplaceOptions{Owner: owner, LockWait: 10 * time.Minute}
 	if fi, err := os.Stat(name); err == nil {
 		d.options.NotBefore = fi.ModTime()
@@ -214,6 +219,9 @@ func (k *knowing) Has(key string) bool { return k.has.Has([]byte(key)) }
 // Store adds an alias.
 func (d *database) Store(key, value string) error {
 	d.meter.Record()
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
 	return d.builder.Put([]byte(key), []byte(value))
 }
 
@@ -223,7 +231,7 @@ type hasser interface{ Has(key []byte) bool }
 // Commit puts the database in place.
 func (d *database) Commit() error {
 	d.meter.Done()
-	return d.engine.Install(context.Background(), d.path, d.builder, &d.options)
+	return d.engine.Install(d.ctx, d.path, d.builder, &d.options)
 }
 
 // Abort leaves the old database alone.

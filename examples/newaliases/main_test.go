@@ -52,7 +52,7 @@ func ours(t *testing.T, class, file string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
 	c := &command{stdout: &out, stderr: &errs}
-	code := c.run([]string{"-C" + os.DevNull, "-OAliasFile=" + class + file, "-O" + unsafeDir})
+	code := c.run(t.Context(), []string{"-C" + os.DevNull, "-OAliasFile=" + class + file, "-O" + unsafeDir})
 	assert.Empty(t, errs.String())
 	return outcome{Output: withoutWarnings(out.String()), Exit: code, Map: list(t, file+".db")}
 }
@@ -168,7 +168,7 @@ func TestErrors(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		c := &command{stdout: &out, stderr: &out}
-		assert.Equal(t, tt.exit, c.run(tt.args))
+		assert.Equal(t, tt.exit, c.run(t.Context(), tt.args))
 		assert.Equal(t, tt.want, out.String())
 	}
 }

@@ -4,6 +4,7 @@ package maptext
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Faults that Parse reports inside a *mtakit.SyntaxError.
@@ -60,7 +62,7 @@ func Parse(r io.Reader, name string) (*File, error) {
 
 func (f *File) add(e Entry) error {
 	f.entries = append(f.entries, e)
-	k := Fold(e.Key)
+	k := lex.Fold(e.Key)
 	if first, dup := f.index[k]; dup {
 		return fmt.Errorf("%w %q, first given on line %d", ErrDuplicate, e.Key, f.entries[first].Pos.Line)
 	}
@@ -93,11 +95,14 @@ func parseLine(line []byte) (key, value string, ok bool, err error) {
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// All iterates over the entries in file order, duplicates included.
-func (f *File) All() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) {
+// All iterates over the entries in file order, duplicates included, as a table's own type of entry.
+func All[E ~struct {
+	Key, Value string
+	Pos        mtakit.Position
+}](f *File) iter.Seq[E] {
+	return func(yield func(E) bool) {
 		for _, e := range f.entries {
-			if !yield(e) {
+			if !yield(E(e)) {
 				return
 			}
 		}
@@ -107,13 +112,22 @@ func (f *File) All() iter.Seq[Entry] {
 // Len returns the number of entries, duplicates included.
 func (f *File) Len() int { return len(f.entries) }
 
-// Lookup returns the entry for key, whose ASCII letters are folded.
-func (f *File) Lookup(key string) (Entry, bool) {
-	i, ok := f.index[Fold(key)]
+// Lookup returns the value of key, whose ASCII letters are folded. It never fails.
+func (f *File) Lookup(_ context.Context, key string) (string, bool, error) {
+	i, ok := f.index[lex.Fold(key)]
 	if !ok {
-		return Entry{}, false
+		return "", false, nil
 	}
-	return f.entries[i], true
+	return f.entries[i].Value, true, nil
+}
+
+// LookupPosition is Lookup that also tells where the entry stands.
+func (f *File) LookupPosition(_ context.Context, key string) (string, mtakit.Position, bool, error) {
+	i, ok := f.index[lex.Fold(key)]
+	if !ok {
+		return "", mtakit.Position{}, false, nil
+	}
+	return f.entries[i].Value, f.entries[i].Pos, true, nil
 }
 
 // WriteTo writes the text as it was read.
@@ -122,28 +136,21 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// Fold lowers ASCII letters and leaves other bytes alone, as makemap does with keys.
-func Fold(s string) string {
+// Key makes the text of an address into a look-up key: without quotes and backslashes, and folded. sendmail strips the keys
+// of all maps that are not declared with -q.
+func Key(s string) string {
 	for i := 0; i < len(s); i++ {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			return lex.Fold(unquote(s))
+		case 'A' <= c && c <= 'Z':
+			return Key(lex.Fold(s)) // which does not touch the rest
 		}
 	}
 	return s
 }
 
-// Key makes the text of an address into a look-up key: without quotes and backslashes, and folded. sendmail strips the keys
-// of all maps that are not declared with -q.
-func Key(s string) string {
-	if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 {
-		return Fold(s)
-	}
+func unquote(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -154,7 +161,7 @@ func Key(s string) string {
 			b = append(b, c)
 		}
 	}
-	return Fold(string(b))
+	return string(b)
 }
 
 // Expand replaces %0 to %9 in a value by args, those that are missing by nothing, and %% by a percent sign. A

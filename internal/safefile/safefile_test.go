@@ -262,3 +262,40 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	}
 }
+
+// A file that is not there is told apart from one that cannot be told about, and complaints about directories come first,
+// whichever way the answer was found.
+func TestOpenMissing(t *testing.T) {
+	t.Parallel()
+	dir, root := tree(t, "")
+	require.NoError(t, os.MkdirAll(dir+"/a/b", 0o755))
+	require.NoError(t, os.Mkdir(dir+"/open", 0o755))
+	require.NoError(t, os.Mkdir(dir+"/open/b", 0o755))
+	require.NoError(t, os.Chmod(dir+"/open", 0o777))
+	require.NoError(t, os.Mkdir(dir+"/closed", 0o700))
+	require.NoError(t, os.Symlink("a", dir+"/link"))
+	require.NoError(t, os.Symlink("open", dir+"/linkopen"))
+	require.NoError(t, os.Symlink("..", dir+"/a/out"))
+	write(t, dir+"/a/file", 0o644)
+	for _, tt := range []struct {
+		name string
+		id   safefile.Identity
+		want error
+	}{
+		{"none", me, unix.ENOENT},
+		{"a/b/none", me, unix.ENOENT},
+		{"a/none/none", me, unix.ENOENT},
+		{"a/./b/../none", me, unix.ENOENT},
+		{"a/file/none", me, unix.ENOTDIR},
+		{"link/b/none", me, unix.ENOENT},
+		{"open/none", me, safefile.WorldWritableDir},
+		{"open/b/none", me, safefile.WorldWritableDir},
+		{"linkopen/b/none", me, safefile.WorldWritableDir},
+		{"a/../open/b/none", me, safefile.WorldWritableDir},
+		{"a/out/../none", me, safefile.Outside},
+		{"closed/none", other, safefile.Denied},
+	} {
+		_, err := root.Open(dir+"/"+tt.name, tt.id, safefile.Rules{})
+		assert.ErrorIs(t, err, tt.want, tt.name)
+	}
+}

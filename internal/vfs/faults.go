@@ -109,6 +109,9 @@ func NewFaults(fsys FS, counted Op) *Faults {
 	return &Faults{fs: fsys, counted: counted}
 }
 
+// Unwrap returns the file system that f wraps.
+func (f *Faults) Unwrap() FS { return f.fs }
+
 // StopAt makes the n-th counted operation (from 1) and everything after it return ErrCrashed. The n-th operation is
 // not done, except that a Write may have written its first half.
 func (f *Faults) StopAt(n int) {

@@ -1,13 +1,13 @@
 package bdb
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/internal/recstore"
@@ -65,10 +65,7 @@ func (b *Builder) Len() int { return b.recs.Len() }
 // WriteTo writes the file from front to back. The Builder is of no use afterwards.
 func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 	b.recs.Seal()
-	out := &pageWriter{
-		recs: b.recs, dups: b.dups, ps: b.pageSize,
-		w: bufio.NewWriterSize(w, 1<<20), buf: make([]byte, b.pageSize),
-	}
+	out := &pageWriter{recs: b.recs, dups: b.dups, ps: b.pageSize, w: w, out: make([]byte, 0, segmentSize)}
 	var err error
 	if b.btree {
 		err = out.writeBtree()
@@ -76,7 +73,7 @@ func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 		err = out.writeHash()
 	}
 	if err == nil {
-		err = out.w.Flush()
+		err = out.flush()
 	}
 	b.recs = nil
 	return int64(out.no) * int64(b.pageSize), err
@@ -87,9 +84,10 @@ type pageWriter struct {
 	recs *recstore.Store
 	dups bool
 	ps   int
-	w    *bufio.Writer
-	buf  []byte // the page that is being made
-	no   uint32 // its number
+	w    io.Writer // nil keeps everything in out
+	out  []byte    // finished pages that are not written yet
+	buf  []byte    // the page that is being made, behind them
+	no   uint32    // its number
 
 	// Items too large for a page are written behind the pages that refer to them: appendix is the number of the first page
 	// that is not given away, long what stands there, in order.
@@ -100,9 +98,9 @@ type pageWriter struct {
 
 // longItem is what stands on pages of its own: a key, a value, or the values of a key.
 type longItem struct {
-	rec  int
+	rec  recstore.Ref
 	what longKind
-	set  []int // longSet: the records whose values these are
+	set  []recstore.Ref // longSet: the records whose values these are
 }
 
 type longKind int
@@ -118,8 +116,7 @@ func (w *pageWriter) room() int { return w.ps - headerSize }
 
 // begin starts a page.
 func (w *pageWriter) begin(kind, level byte, prev, next uint32) {
-	clear(w.buf)
-	b := w.buf
+	b := w.fresh()
 	binary.LittleEndian.PutUint32(b[4:], 1)
 	binary.LittleEndian.PutUint32(b[8:], w.no)
 	binary.LittleEndian.PutUint32(b[12:], prev)
@@ -145,22 +142,41 @@ func (w *pageWriter) entry(off int) {
 func (w *pageWriter) end() error {
 	binary.LittleEndian.PutUint16(w.buf[20:], uint16(w.n))
 	binary.LittleEndian.PutUint16(w.buf[22:], uint16(w.free)) // 65536 becomes 0, as it has to
-	return w.flush()
+	return w.done()
 }
 
-func (w *pageWriter) flush() error {
+// fresh takes room for a page.
+func (w *pageWriter) fresh() []byte {
+	n := len(w.out)
+	w.out = slices.Grow(w.out, w.ps)
+	w.buf = w.out[n : n+w.ps]
+	clear(w.buf)
+	return w.buf
+}
+
+// done takes the page that was made.
+func (w *pageWriter) done() error {
 	if w.no == math.MaxUint32 {
 		return fmt.Errorf("berkeley db file: %w: more than 2^32 pages", table.ErrTooLarge)
 	}
 	w.no++
-	_, err := w.w.Write(w.buf)
+	w.out = w.out[:len(w.out)+w.ps]
+	if w.w == nil || len(w.out)+w.ps <= cap(w.out) {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush writes the finished pages.
+func (w *pageWriter) flush() error {
+	_, err := w.w.Write(w.out)
+	w.out = w.out[:0]
 	return err
 }
 
 // meta fills the part of page 0 that both access methods have.
 func (w *pageWriter) meta(magic uint32, kind byte, flags, last uint32) []byte {
-	clear(w.buf)
-	b := w.buf
+	b := w.fresh()
 	le := binary.LittleEndian
 	le.PutUint32(b[4:], 1)
 	le.PutUint32(b[12:], magic)
@@ -187,7 +203,7 @@ func (w *pageWriter) give(it longItem) uint32 {
 
 // longPages is the number of pages that a long item takes.
 func (w *pageWriter) longPages(it longItem) uint32 {
-	key, value := w.recs.Record(it.rec)
+	key, value := w.recs.At(it.rec)
 	switch it.what {
 	case longKey:
 		return w.chainPages(len(key))
@@ -205,7 +221,7 @@ func (w *pageWriter) writeLong() error {
 	for len(w.long) > 0 {
 		it := w.long[0]
 		w.long = w.long[1:]
-		key, value := w.recs.Record(it.rec)
+		key, value := w.recs.At(it.rec)
 		var err error
 		switch it.what {
 		case longKey:
@@ -236,20 +252,16 @@ func (w *pageWriter) writeChain(b []byte) error {
 		binary.LittleEndian.PutUint16(w.buf[20:], 1) // references
 		binary.LittleEndian.PutUint16(w.buf[22:], uint16(n))
 		prev, b = w.no, b[n:]
-		if err := w.flush(); err != nil {
+		if err := w.done(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// values lists the records with the key of head i, itself included.
-func (w *pageWriter) values(i int) []int {
-	set := []int{i}
-	for _, m := range w.recs.More(i) {
-		set = append(set, int(m))
-	}
-	return set
+// values lists the records with the key of head, itself included.
+func (w *pageWriter) values(head recstore.Ref) []recstore.Ref {
+	return append([]recstore.Ref{head}, w.recs.More(head)...)
 }
 
 // Hash is the engine of hash files. They end in ".db"; without options keys and values carry no trailing NUL.

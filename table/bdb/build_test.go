@@ -126,13 +126,15 @@ func TestBuildReadsBack(t *testing.T) {
 					}
 					require.Equal(t, want, got)
 					for key, values := range want {
-						v, ok, err := r.Lookup([]byte(key))
-						if err != nil || !ok || string(v) != values[0] {
-							t.Fatalf("%q: %q, %v, %v, want %q", key, v, ok, err, values[0])
+						for range 2 { // the second time the page is known
+							v, ok, err := r.Lookup([]byte(key))
+							if err != nil || !ok || string(v) != values[0] {
+								t.Fatalf("%q: %q, %v, %v, want %q", key, v, ok, err, values[0])
+							}
 						}
 						for _, absent := range []string{key + "x", "x" + key} {
 							if want[absent] == nil {
-								if _, ok, err = r.Lookup([]byte(absent)); err != nil || ok {
+								if _, ok, err := r.Lookup([]byte(absent)); err != nil || ok {
 									t.Fatalf("%q: %v, %v, though it is not there", absent, ok, err)
 								}
 							}
@@ -140,6 +142,28 @@ func TestBuildReadsBack(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// TestBuildLargeRecords: records that are larger than what a Builder takes from the system at a time, between small ones.
+func TestBuildLargeRecords(t *testing.T) {
+	t.Parallel()
+	var recs []table.Record
+	for i, n := range []int{1, 6 << 20, 0, 1 << 20, 4<<20 - 30, 4 << 20, 2, 9 << 20, 3 << 20, 3 << 20, 5} {
+		recs = append(recs, table.Record{Key: fmt.Sprint("k", i), Value: strings.Repeat(string(rune('a'+i)), n)})
+	}
+	for kind := range maps.Keys(builders) {
+		file := build(t, kind, table.BuildOptions{PageSize: 65536}, recs)
+		r, err := bdb.NewReader(bytes.NewReader(file), int64(len(file)), "built")
+		require.NoError(t, err)
+		n, err := r.Verify()
+		require.NoError(t, err)
+		require.EqualValues(t, len(recs), n)
+		for _, rec := range recs {
+			v, ok, err := r.Lookup([]byte(rec.Key))
+			require.NoError(t, err)
+			require.True(t, ok && string(v) == rec.Value, "%s %s", kind, rec.Key)
 		}
 	}
 }

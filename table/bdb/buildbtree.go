@@ -3,7 +3,10 @@ package bdb
 import (
 	"cmp"
 	"encoding/binary"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/mtakit/mtakit/table/internal/recstore"
 )
@@ -20,7 +23,7 @@ type btreePlan struct {
 // ordered is a record in key order, with what sorting and cutting need to know of it, so that they need not fetch it.
 type ordered struct {
 	prefix uint64 // eight bytes of the key, zero where it has ended
-	rec    uint32
+	rec    recstore.Ref
 	info   uint32 // what the record takes on a leaf, shifted by restBits, and how much is left of the key with the prefix
 }
 
@@ -65,7 +68,7 @@ func (w *pageWriter) writeBtree() error {
 	binary.LittleEndian.PutUint32(b[76:], 2)    // keys per page at least
 	binary.LittleEndian.PutUint32(b[84:], 0x20) // padding of fixed-length records
 	binary.LittleEndian.PutUint32(b[88:], 1)    // root
-	if err := w.flush(); err != nil {
+	if err := w.done(); err != nil {
 		return err
 	}
 	if leaves > 1 {
@@ -94,9 +97,19 @@ func (w *pageWriter) writeBtree() error {
 	return nil
 }
 
+// writeLeaves writes the leaves, of which the first has the present number.
 func (w *pageWriter) writeLeaves(p *btreePlan) error {
 	first, last := w.no, w.no+uint32(len(p.leaves))-2
-	for i := range p.leaves[1:] {
+	spread := spread{n: uint32(len(p.leaves)) - 1, alone: p.long > 0}
+	spread.first = func(leaf uint32) uint32 { return first + leaf }
+	spread.fill = func(w *pageWriter, from, to uint32) error { return w.someLeaves(p, from, to, first, last) }
+	return spread.run(w)
+}
+
+// someLeaves writes some leaves; first and last are the page numbers of the outermost.
+func (w *pageWriter) someLeaves(p *btreePlan, from, to, first, last uint32) error {
+	seen := byte(0)
+	for i := from; i < to; i++ {
 		prev, next := w.no-1, w.no+1
 		if w.no == first {
 			prev = 0
@@ -105,19 +118,24 @@ func (w *pageWriter) writeLeaves(p *btreePlan) error {
 			next = 0
 		}
 		w.begin(typeBtreeLeaf, 1, prev, next)
-		for _, o := range p.order[p.leaves[i]:p.leaves[i+1]] {
-			w.leafPair(int(o.rec))
+		pairs := p.order[p.leaves[i]:p.leaves[i+1]]
+		for _, o := range pairs {
+			seen ^= w.recs.Touch(o.rec)
+		}
+		for _, o := range pairs {
+			w.leafPair(o.rec)
 		}
 		if err := w.end(); err != nil {
 			return err
 		}
 	}
+	runtime.KeepAlive(seen)
 	return nil
 }
 
 // leafPair puts a key with its value or values on a leaf.
-func (w *pageWriter) leafPair(rec int) {
-	key, value := w.recs.Record(rec)
+func (w *pageWriter) leafPair(rec recstore.Ref) {
+	key, value := w.recs.At(rec)
 	keyItem := func() uint32 { return w.give(longItem{rec: rec, what: longKey}) }
 	if len(w.recs.More(rec)) == 0 {
 		w.leafItem(key, keyItem)
@@ -132,7 +150,7 @@ func (w *pageWriter) leafPair(rec int) {
 			if n > 0 {
 				w.entry(keyAt) // duplicates share the item of their key
 			}
-			_, v := w.recs.Record(i)
+			_, v := w.recs.At(i)
 			w.leafItem(v, func() uint32 { return w.give(longItem{rec: i, what: longValue}) })
 		}
 		return
@@ -152,29 +170,32 @@ func (w *pageWriter) leafItem(v []byte, give func() uint32) {
 }
 
 // pairBytes is what a key with its values takes on a leaf, index entries included.
-func (w *pageWriter) pairBytes(key []byte, set []int) (n int) {
+func (w *pageWriter) pairBytes(key []byte, set []recstore.Ref) (n int) {
 	n = w.itemSize(len(key))
 	for _, i := range set {
-		_, v := w.recs.Record(i)
+		_, v := w.recs.At(i)
 		n += 4 + w.itemSize(len(v))
 	}
 	return n
 }
 
 // onLeaf reports whether a set of duplicates stays on the leaf.
-func (w *pageWriter) onLeaf(key []byte, set []int) bool { return w.pairBytes(key, set) <= w.ps/4 }
+func (w *pageWriter) onLeaf(key []byte, set []recstore.Ref) bool {
+	return w.pairBytes(key, set) <= w.ps/4
+}
 
 // planBtree sorts the records and cuts them into leaves.
 func (w *pageWriter) planBtree() *btreePlan {
 	p := &btreePlan{order: make([]ordered, 0, w.recs.Len()), leaves: []uint32{0}}
 	for i := range w.recs.Slots() {
 		if w.recs.Head(i) {
-			size, long := w.leafSize(i)
+			rec := w.recs.Ref(i)
+			size, long := w.leafSize(rec)
 			p.long += long
-			p.order = append(p.order, ordered{rec: uint32(i), info: uint32(size) << restBits})
+			p.order = append(p.order, ordered{rec: rec, info: uint32(size) << restBits})
 		}
 	}
-	sortFrom(w.recs, p.order, 0)
+	sortAll(w.recs, p.order)
 	used := 0
 	for i, o := range p.order {
 		if used+o.size() > w.room() {
@@ -191,8 +212,8 @@ func (w *pageWriter) planBtree() *btreePlan {
 }
 
 // leafSize is what a head takes on a leaf, and the number of pages for what does not stand there.
-func (w *pageWriter) leafSize(rec int) (size int, long uint32) {
-	key, value := w.recs.Record(rec)
+func (w *pageWriter) leafSize(rec recstore.Ref) (size int, long uint32) {
+	key, value := w.recs.At(rec)
 	if len(key) > w.itemLimit() {
 		long += w.chainPages(len(key))
 	}
@@ -207,7 +228,7 @@ func (w *pageWriter) leafSize(rec int) (size int, long uint32) {
 		return 4 + w.itemSize(len(key)) + 12, long + w.setPages(set)
 	}
 	for _, i := range set {
-		if _, v := w.recs.Record(i); len(v) > w.itemLimit() {
+		if _, v := w.recs.At(i); len(v) > w.itemLimit() {
 			long += w.chainPages(len(v))
 		}
 	}
@@ -224,8 +245,8 @@ func (w *pageWriter) planLevels(p *btreePlan) {
 		if i == 0 {
 			continue
 		}
-		left, _ := w.recs.Record(int(p.order[p.leaves[i]-1].rec))
-		right, _ := w.recs.Record(int(p.order[p.leaves[i]].rec))
+		left, _ := w.recs.At(p.order[p.leaves[i]-1].rec)
+		right, _ := w.recs.At(p.order[p.leaves[i]].rec)
 		row[i].sep = separator(left, right)
 		if len(row[i].sep) > w.itemLimit() {
 			row[i].chain = chain
@@ -315,15 +336,112 @@ func (w *pageWriter) internalPage(entries []entry, level byte) error {
 	return w.end()
 }
 
-// sortFrom sorts records whose keys have the same first depth bytes by key, shorter first, eight bytes at a time: so each key is
-// fetched from memory once for eight bytes, and not for each comparison.
-func sortFrom(recs *recstore.Store, order []ordered, depth int) {
+// sortAll sorts records by key, shorter first. A large set is cut by one byte of the keys, and the parts are sorted by several
+// goroutines.
+func sortAll(recs *recstore.Store, order []ordered) {
+	workers := runtime.GOMAXPROCS(0)
+	if len(order) < 1<<14 || workers == 1 {
+		sortFrom(recs, order, 0)
+		return
+	}
+	depth := common(recs, order, 0)
+	bounds := cutByByte(recs, order, depth)
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(bounds)-1 {
+					return
+				}
+				sortPrefixed(recs, order[bounds[i]:bounds[i+1]], depth)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// cutByByte moves records so that those whose key ends at depth come first, and the others in the order of the byte there.
+// Parts i to i+1 of bounds belong together.
+func cutByByte(recs *recstore.Store, order []ordered, depth int) (bounds [258]int) {
+	part := func(o ordered) int {
+		if o.rest() == 0 {
+			return 0
+		}
+		return 1 + int(o.prefix>>56)
+	}
+	prefixes(recs, order, depth)
+	for _, o := range order {
+		bounds[part(o)+1]++
+	}
+	for i := range bounds[1:] {
+		bounds[i+1] += bounds[i]
+	}
+	next := bounds
+	for p := range bounds[1:] {
+		for next[p] < bounds[p+1] {
+			o := order[next[p]]
+			for q := part(o); q != p; q = part(o) {
+				o, order[next[q]] = order[next[q]], o
+				next[q]++
+			}
+			order[next[p]] = o
+			next[p]++
+		}
+	}
+	return bounds
+}
+
+// common returns how many bytes all keys begin with; they are known to share depth.
+func common(recs *recstore.Store, order []ordered, depth int) int {
+	first, _ := recs.At(order[0].rec)
+	n := len(first)
+	for _, o := range order[1:] {
+		key, _ := recs.At(o.rec)
+		n = min(n, len(key))
+		for i := depth; i < n; i++ {
+			if key[i] != first[i] {
+				n = i
+			}
+		}
+		if n <= depth {
+			return depth
+		}
+	}
+	return n
+}
+
+// prefixes enters the eight bytes of each key from depth on.
+func prefixes(recs *recstore.Store, order []ordered, depth int) {
 	for i := range order {
 		o := &order[i]
-		key, _ := recs.Record(int(o.rec))
+		key, _ := recs.At(o.rec)
 		o.prefix = prefix(key[depth:], 0)
 		o.info = o.info>>restBits<<restBits | uint32(min(len(key)-depth, restMore))
 	}
+}
+
+// sortFrom sorts records whose keys have the same first depth bytes by key, shorter first, eight bytes at a time: so each key is
+// fetched from memory once for eight bytes, and not for each comparison. Bytes that all keys have are passed over.
+func sortFrom(recs *recstore.Store, order []ordered, depth int) {
+	if len(order) < 2 {
+		return
+	}
+	if len(order) <= 1<<10 { // they fit the cache
+		seen := byte(0)
+		for _, o := range order {
+			seen ^= recs.Touch(o.rec)
+		}
+		runtime.KeepAlive(seen)
+	}
+	depth = common(recs, order, depth)
+	prefixes(recs, order, depth)
+	sortPrefixed(recs, order, depth)
+}
+
+// sortPrefixed is sortFrom for records that have their prefixes.
+func sortPrefixed(recs *recstore.Store, order []ordered, depth int) {
 	// Of two keys with the same eight bytes, of which one ended before them and the other has zeros, the rest decides.
 	slices.SortFunc(order, func(a, b ordered) int {
 		if a.prefix != b.prefix {

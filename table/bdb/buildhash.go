@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math/bits"
+	"runtime"
 	"slices"
 
 	"github.com/mtakit/mtakit/table/internal/recstore"
@@ -24,7 +25,6 @@ type hashPlan struct {
 // placed is a record with what it takes on its page, its two index entries included.
 type placed struct {
 	ref  recstore.Ref
-	rec  uint32
 	size uint32
 }
 
@@ -48,11 +48,27 @@ func (w *pageWriter) writeHash() error {
 	for i := range bits.Len32(plan.buckets-1) + 1 {
 		le.PutUint32(b[96+4*i:], 1)
 	}
-	if err := w.flush(); err != nil {
+	if err := w.done(); err != nil {
 		return err
 	}
+	spread := spread{n: plan.buckets, alone: long > 0}
+	spread.first = func(bucket uint32) uint32 { return 1 + bucket }
+	spread.fill = func(w *pageWriter, from, to uint32) error { return w.firstPages(plan, from, to) }
+	if err := spread.run(w); err != nil {
+		return err
+	}
+	spread.first = func(bucket uint32) uint32 { return 1 + plan.buckets + plan.extra[bucket] }
+	spread.fill = func(w *pageWriter, from, to uint32) error { return w.chains(plan, from, to) }
+	if err := spread.run(w); err != nil {
+		return err
+	}
+	return w.writeLong()
+}
+
+// firstPages writes the first page of each of some buckets.
+func (w *pageWriter) firstPages(plan *hashPlan, from, to uint32) error {
 	sorter := keySorter{recs: w.recs}
-	for bucket := range plan.buckets {
+	for bucket := from; bucket < to; bucket++ {
 		next := uint32(0)
 		if plan.extra[bucket+1] > plan.extra[bucket] {
 			next = 1 + plan.buckets + plan.extra[bucket]
@@ -62,7 +78,13 @@ func (w *pageWriter) writeHash() error {
 			return err
 		}
 	}
-	for bucket := range plan.buckets {
+	return nil
+}
+
+// chains writes the further pages of some buckets.
+func (w *pageWriter) chains(plan *hashPlan, from, to uint32) error {
+	sorter := keySorter{recs: w.recs}
+	for bucket := from; bucket < to; bucket++ {
 		if plan.extra[bucket+1] == plan.extra[bucket] {
 			continue
 		}
@@ -82,7 +104,7 @@ func (w *pageWriter) writeHash() error {
 			prev = self
 		}
 	}
-	return w.writeLong()
+	return nil
 }
 
 // heads lists the records of a bucket.
@@ -114,7 +136,7 @@ func (w *pageWriter) planHash() (p *hashPlan, long uint32) {
 		if !w.recs.Head(i) {
 			continue
 		}
-		size, pages := w.pairSize(i)
+		size, pages := w.pairSize(w.recs.Ref(i))
 		sizes[i] = size
 		long += pages
 		total += int64(size &^ bigKey)
@@ -137,7 +159,7 @@ func (w *pageWriter) planHash() (p *hashPlan, long uint32) {
 	for i, size := range sizes {
 		if size != 0 {
 			at := &next[w.recs.Hash(i)&mask]
-			p.order[*at] = placed{w.recs.Ref(i), uint32(i), size}
+			p.order[*at] = placed{w.recs.Ref(i), size}
 			*at++
 		}
 	}
@@ -183,8 +205,8 @@ func (w *pageWriter) chooseBuckets(size []uint32, total int64) uint32 {
 }
 
 // pairSize is what a record takes on its page, and the number of pages for what does not stand there.
-func (w *pageWriter) pairSize(i int) (size, long uint32) {
-	key, value := w.recs.Record(i)
+func (w *pageWriter) pairSize(i recstore.Ref) (size, long uint32) {
+	key, value := w.recs.At(i)
 	size = 4
 	if len(key) > w.ps/4 {
 		size += 12 | bigKey
@@ -206,9 +228,9 @@ func (w *pageWriter) pairSize(i int) (size, long uint32) {
 }
 
 // dupBytes is the length of an on-page set of duplicates.
-func (w *pageWriter) dupBytes(set []int) (n int) {
+func (w *pageWriter) dupBytes(set []recstore.Ref) (n int) {
 	for _, i := range set {
-		_, v := w.recs.Record(i)
+		_, v := w.recs.At(i)
 		n += 4 + len(v)
 	}
 	return n
@@ -226,7 +248,7 @@ func (w *pageWriter) hashPage(sorter *keySorter, heads []placed, prev, next uint
 
 func (w *pageWriter) hashKey(k *sortKey) {
 	if len(k.key) > w.ps/4 {
-		w.offPage(w.give(longItem{rec: int(k.rec), what: longKey}), len(k.key))
+		w.offPage(w.give(longItem{rec: k.rec, what: longKey}), len(k.key))
 		return
 	}
 	b := w.item(1 + len(k.key))
@@ -235,7 +257,7 @@ func (w *pageWriter) hashKey(k *sortKey) {
 }
 
 func (w *pageWriter) hashData(k *sortKey) {
-	rec, value := int(k.rec), k.value
+	rec, value := k.rec, k.value
 	if more := w.recs.More(rec); len(more) > 0 {
 		w.hashDups(rec)
 		return
@@ -250,7 +272,7 @@ func (w *pageWriter) hashData(k *sortKey) {
 }
 
 // hashDups writes a set of duplicates, on the page when it fits.
-func (w *pageWriter) hashDups(rec int) {
+func (w *pageWriter) hashDups(rec recstore.Ref) {
 	set := w.values(rec)
 	n := w.dupBytes(set)
 	if n > w.ps/4 {
@@ -263,7 +285,7 @@ func (w *pageWriter) hashDups(rec int) {
 	b[0] = itemDup
 	b = b[1:]
 	for _, i := range set {
-		_, v := w.recs.Record(i)
+		_, v := w.recs.At(i)
 		binary.LittleEndian.PutUint16(b, uint16(len(v)))
 		copy(b[2:], v)
 		binary.LittleEndian.PutUint16(b[2+len(v):], uint16(len(v)))
@@ -283,7 +305,7 @@ func (w *pageWriter) offPage(no uint32, length int) {
 type sortKey struct {
 	prefix     uint64
 	key, value []byte
-	rec        uint32
+	rec        recstore.Ref
 }
 
 // keySorter sorts the keys of a hash page: by bytes, and of two keys of which one begins with the other, the longer
@@ -296,9 +318,14 @@ type keySorter struct {
 
 func (s *keySorter) sort(heads []placed) []*sortKey {
 	s.keys, s.order = s.keys[:0], s.order[:0]
+	seen := byte(0)
+	for _, h := range heads {
+		seen ^= s.recs.Touch(h.ref)
+	}
+	runtime.KeepAlive(seen)
 	for _, h := range heads {
 		key, value := s.recs.At(h.ref)
-		s.keys = append(s.keys, sortKey{prefix(key, 0xff), key, value, h.rec})
+		s.keys = append(s.keys, sortKey{prefix(key, 0xff), key, value, h.ref})
 	}
 	for i := range s.keys {
 		s.order = append(s.order, &s.keys[i])

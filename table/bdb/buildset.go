@@ -1,6 +1,10 @@
 package bdb
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/mtakit/mtakit/table/internal/recstore"
+)
 
 // Sets of duplicates that have pages of their own are trees whose leaves hold the values in order. The pages of a set are its
 // leaves, then the internal pages level by level with the root last, then the overflow chains of long values.
@@ -19,10 +23,10 @@ func (w *pageWriter) itemSize(n int) int {
 func align4(n int) int { return (n + 3) &^ 3 }
 
 // setLeaf returns how many values of set fit the first leaf.
-func (w *pageWriter) setLeaf(set []int) int {
+func (w *pageWriter) setLeaf(set []recstore.Ref) int {
 	used := 0
 	for n, i := range set {
-		_, v := w.recs.Record(i)
+		_, v := w.recs.At(i)
 		if used += 2 + w.itemSize(len(v)); used > w.room() {
 			return n
 		}
@@ -31,7 +35,7 @@ func (w *pageWriter) setLeaf(set []int) int {
 }
 
 // setLeaves is the number of leaves for a set.
-func (w *pageWriter) setLeaves(set []int) (n uint32) {
+func (w *pageWriter) setLeaves(set []recstore.Ref) (n uint32) {
 	for ; len(set) > 0; n++ {
 		set = set[w.setLeaf(set):]
 	}
@@ -51,7 +55,7 @@ func levels(leaves, fanOut uint32) []uint32 {
 }
 
 // treePages is the number of pages of a set without overflow chains.
-func (w *pageWriter) treePages(set []int) (n uint32) {
+func (w *pageWriter) treePages(set []recstore.Ref) (n uint32) {
 	for _, k := range levels(w.setLeaves(set), w.fanOut()) {
 		n += k
 	}
@@ -59,13 +63,15 @@ func (w *pageWriter) treePages(set []int) (n uint32) {
 }
 
 // treeRoot is the number of the root page of a set whose pages begin at first.
-func (w *pageWriter) treeRoot(set []int, first uint32) uint32 { return first + w.treePages(set) - 1 }
+func (w *pageWriter) treeRoot(set []recstore.Ref, first uint32) uint32 {
+	return first + w.treePages(set) - 1
+}
 
 // setPages is the number of pages of a set.
-func (w *pageWriter) setPages(set []int) uint32 {
+func (w *pageWriter) setPages(set []recstore.Ref) uint32 {
 	n := w.treePages(set)
 	for _, i := range set {
-		if _, v := w.recs.Record(i); len(v) > w.itemLimit() {
+		if _, v := w.recs.At(i); len(v) > w.itemLimit() {
 			n += w.chainPages(len(v))
 		}
 	}
@@ -73,7 +79,7 @@ func (w *pageWriter) setPages(set []int) uint32 {
 }
 
 // writeSet writes a set.
-func (w *pageWriter) writeSet(set []int) error {
+func (w *pageWriter) writeSet(set []recstore.Ref) error {
 	first := w.no
 	chain := first + w.treePages(set) // where the next long value will stand
 	var counts []uint32               // records below each page of the present level
@@ -88,7 +94,7 @@ func (w *pageWriter) writeSet(set []int) error {
 		}
 		w.begin(typeRecnoLeaf, 1, prev, next)
 		for _, i := range rest[:n] {
-			_, v := w.recs.Record(i)
+			_, v := w.recs.At(i)
 			chain += w.treeItem(v, chain)
 		}
 		counts, rest = append(counts, uint32(n)), rest[n:]
@@ -122,7 +128,7 @@ func (w *pageWriter) writeSet(set []int) error {
 		}
 	}
 	for _, i := range set {
-		if _, v := w.recs.Record(i); len(v) > w.itemLimit() {
+		if _, v := w.recs.At(i); len(v) > w.itemLimit() {
 			if err := w.writeChain(v); err != nil {
 				return err
 			}

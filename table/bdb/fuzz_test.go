@@ -53,11 +53,16 @@ func FuzzReader(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _, _ = r.Lookup([]byte(key))
+		value, ok, err := r.Lookup([]byte(key))
 		runtime.ReadMemStats(&after)
 		// Each page on the way is read once; overflow chains are copied once and grow by doubling.
 		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10+64*uint64(len(file)) {
 			t.Errorf("a look-up in %d bytes allocated %d", len(file), n)
+		}
+		// What is remembered of a page changes no answer.
+		again, ok2, err2 := r.Lookup([]byte(key))
+		if ok != ok2 || !bytes.Equal(value, again) || (err == nil) != (err2 == nil) {
+			t.Errorf("key %q: %q %v %v, then %q %v %v", key, value, ok, err, again, ok2, err2)
 		}
 		listed, first := 0, ""
 		for rec, err := range r.All() {

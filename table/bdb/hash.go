@@ -60,32 +60,48 @@ func (r *Reader) hashItem(p *page, i, end int) (item []byte, start int, err erro
 	return p.b[start:end], start, nil
 }
 
-// lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page; what it does not
+// lookupHash searches the pages of the key's bucket. Bisection finds most keys and touches little of a page. What it does not
 // find is searched from end to end, which also finds keys on unsorted pages of old versions, and on pages whose order is
-// confused by long keys.
+// confused by long keys. A page that was met before needs neither: see seenPage.
 func (r *Reader) lookupHash(key []byte) ([]byte, bool, error) {
-	_, no := r.meta.bucketPage(hash(key))
+	h := hash(key)
+	_, no := r.meta.bucketPage(h)
 	prev := uint32(0)
 	for steps := uint32(0); ; steps++ {
 		if steps > r.meta.LastPage {
 			return nil, false, r.fault(table.ErrCorrupt, no, 16, "loop in a bucket chain")
 		}
-		p, err := r.hashPage(no, prev)
-		if err != nil {
-			return nil, false, err
+		var value []byte
+		var ok bool
+		var err error
+		var next uint32
+		if seen := r.pages.get(no); seen != nil && seen.prev == prev {
+			next = seen.next
+			value, ok, err = r.searchSeen(no, seen, h, key)
+		} else {
+			next, value, ok, err = r.searchNew(no, prev, key)
 		}
-		value, ok, err := r.bisectHashPage(&p, key)
-		if !ok {
-			value, ok, err = r.searchHashPage(&p, key)
-		}
-		if ok || err != nil {
+		if ok || err != nil || next == 0 {
 			return value, ok, err
 		}
-		if p.next == 0 {
-			return nil, false, nil
-		}
-		prev, no = no, p.next
+		prev, no = no, next
 	}
+}
+
+// searchNew searches a page of a bucket that was not met before.
+func (r *Reader) searchNew(no, prev uint32, key []byte) (next uint32, value []byte, ok bool, err error) {
+	p, err := r.hashPage(no, prev)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	value, ok, err = r.bisectHashPage(&p, key)
+	if !ok {
+		value, ok, err = r.searchHashPage(&p, key)
+	}
+	if err == nil {
+		r.remember(&p, prev)
+	}
+	return p.next, value, ok, err
 }
 
 // bisectHashPage searches one page that it takes to be sorted and sound. ok is false when that led nowhere.
@@ -305,5 +321,8 @@ func (r *Reader) walkHashPage(p *page, bucket uint32, yield func(key, value []by
 // longer first.
 func compareHashKeys(a, b []byte) int {
 	n := min(len(a), len(b))
-	return cmp.Or(bytes.Compare(a[:n], b[:n]), cmp.Compare(len(b), len(a)))
+	if c := bytes.Compare(a[:n], b[:n]); c != 0 {
+		return c
+	}
+	return cmp.Compare(len(b), len(a))
 }

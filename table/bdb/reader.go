@@ -12,11 +12,12 @@ import (
 
 // Reader reads a Berkeley DB file that does not change. It is safe for concurrent use when its io.ReaderAt is.
 type Reader struct {
-	name string
-	size int64
-	src  mapfile.Source
-	swap bool // the file has the other byte order than little-endian
-	meta Meta
+	name  string
+	size  int64
+	src   mapfile.Source
+	swap  bool // the file has the other byte order than little-endian
+	meta  Meta
+	pages seenPages // of a hash file
 	// budget, when not nil, is the number of pages that a walk may still read. No page of a sound file is met twice, so
 	// that damage cannot make a walk longer than the file.
 	budget *int64
@@ -40,6 +41,9 @@ func newReader(src mapfile.Source, size int64, name string) (*Reader, error) {
 	r := &Reader{name: name, size: size, src: src}
 	if err := r.parseMeta(); err != nil {
 		return nil, err
+	}
+	if r.meta.Type == "hash" {
+		r.pages = newSeenPages(&r.meta)
 	}
 	return r, nil
 }

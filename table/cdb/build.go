@@ -61,7 +61,7 @@ func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 		if !b.recs.Live(i) {
 			continue
 		}
-		k, v := b.recs.Record(i)
+		k, v := b.recs.At(b.recs.Ref(i))
 		end += 8 + int64(len(k)) + int64(len(v))
 		start[b.recs.Hash(i)%tables+1]++
 	}
@@ -100,7 +100,7 @@ func (b *Builder) writeRecords(out *countingWriter, start [tables + 1]uint32) []
 		next := &start[h%tables]
 		sorted[*next] = slot{h, uint32(out.n)}
 		*next++
-		k, v := b.recs.Record(i)
+		k, v := b.recs.At(b.recs.Ref(i))
 		binary.LittleEndian.PutUint32(head[:], uint32(len(k)))
 		binary.LittleEndian.PutUint32(head[4:], uint32(len(v)))
 		out.write(head[:])

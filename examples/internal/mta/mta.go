@@ -294,7 +294,8 @@ func (m *MTA) openMailers() {
 // Serve accepts connections and works on the queue until ctx ends. ready is called with the address that is listened
 // on.
 func (m *MTA) Serve(ctx context.Context, ready func(addr string)) error {
-	l, err := net.Listen("tcp", m.cfg.Listen)
+	// The dialogue has its own time limits: probes of idle connections would only cost system calls.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", m.cfg.Listen)
 	if err != nil {
 		return err
 	}

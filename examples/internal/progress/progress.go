@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,12 +14,12 @@ const (
 	every = 500 * time.Millisecond
 )
 
-// Meter counts records and bytes. It is used by one goroutine.
+// Meter counts records and bytes. It is used by one goroutine; another may read through Reader.
 type Meter struct {
 	w       io.Writer // nil when nobody watches
 	name    string
 	total   int64
-	read    int64
+	read    atomic.Int64
 	records int
 	next    time.Time
 	shown   bool
@@ -72,7 +73,7 @@ type reader struct {
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	r.m.read += int64(n)
+	r.m.read.Add(int64(n))
 	return n, err
 }
 
@@ -86,9 +87,9 @@ func (m *Meter) Record() {
 	m.shown = true
 	percent := ""
 	if m.total > 0 {
-		percent = fmt.Sprintf(" (%d%%)", min(100, 100*m.read/m.total))
+		percent = fmt.Sprintf(" (%d%%)", min(100, 100*m.read.Load()/m.total))
 	}
-	fmt.Fprintf(m.w, "\r%s: %d records, %d MB%s ", m.name, m.records, m.read>>20, percent)
+	fmt.Fprintf(m.w, "\r%s: %d records, %d MB%s ", m.name, m.records, m.read.Load()>>20, percent)
 }
 
 // Done removes the line.

@@ -241,6 +241,9 @@ func (c *conn) data(ctx context.Context, arg string) {
 	m := newMessage(&c.srv.opt)
 	err := m.readData(c.br)
 	if err != nil && !isVerdict(err) {
+		if m.bareLF && errors.Is(err, io.EOF) { // a script at the other end of a pipe has lines of its own kind, and waits
+			c.reply(421, mtakit.Status(4_005_000), "Bare linefeed (LF) not allowed")
+		}
 		m.Close()
 		c.closing = true // the client is gone, or too slow: there is nobody to answer
 		return
@@ -272,7 +275,7 @@ func (c *conn) bdat(ctx context.Context, arg string) {
 	if err != nil || size < 0 || last != "" && last != "LAST" {
 		// How many bytes follow is anybody's guess.
 		c.reply(501, mtakit.StatusInvalidArguments, "Bad argument to BDAT; closing connection")
-		c.closing = true
+		c.closing, c.unasked = true, true
 		return
 	}
 	c.wait = c.srv.opt.DataTimeout

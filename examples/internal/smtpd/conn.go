@@ -19,6 +19,9 @@ import (
 // maxCommandLine bounds a command line, CR LF included. RFC 5321 asks for 512; DSN and others add to it.
 const maxCommandLine = 4096
 
+// readBuffer takes a message of ordinary size in one piece.
+const readBuffer = 8192
+
 var (
 	errLineTooLong = errors.New("command line too long")
 	errShutdown    = errors.New("server is shutting down")
@@ -41,6 +44,7 @@ type conn struct {
 	bad     int
 	chunks  *Message // message being collected by BDAT
 	closing bool
+	unasked bool // the server ends the dialogue: the client may still be talking
 
 	mu    sync.Mutex
 	idle  bool // waiting for a command
@@ -50,7 +54,7 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc}
-	c.br = bufio.NewReaderSize(deadlineReader{c}, maxCommandLine)
+	c.br = bufio.NewReaderSize(deadlineReader{c}, readBuffer)
 	c.bw = bufio.NewWriterSize(deadlineWriter{c}, 1024)
 	return c
 }
@@ -101,6 +105,21 @@ func (c *conn) cutOff() {
 	c.nc.SetWriteDeadline(time.Now().Add(lastWords))
 }
 
+// maxUnread bounds what hangUp reads from a client that does not stop talking.
+const maxUnread = 256 << 10
+
+// hangUp lets a client that is sent away see why. Closing a connection with input unread resets it, and the client may
+// then fail to write before it has read its reply. So the server says that it has finished, and reads for a moment what
+// the client had on its way.
+func (c *conn) hangUp() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !c.unasked || !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lastWords))
+	_, _ = io.CopyN(io.Discard, c.nc, maxUnread)
+}
+
 // wake ends the wait for a command, if the connection is in one.
 func (c *conn) wake() {
 	c.mu.Lock()
@@ -126,6 +145,7 @@ func (c *conn) flush() error {
 
 // reply queues one reply. Every line gets the codes; status 0 leaves the enhanced one out.
 func (c *conn) reply(code int, status mtakit.Status, lines ...string) {
+	c.unasked = c.unasked || code == 421
 	for i, line := range lines {
 		sep := byte('-')
 		if i == len(lines)-1 {
@@ -222,6 +242,9 @@ func (c *conn) readCommand() (string, error) {
 		if err == nil {
 			err = errLineTooLong
 		}
+	}
+	if err == nil && len(line) > maxCommandLine {
+		err = errLineTooLong
 	}
 	if err != nil {
 		return "", err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -101,6 +102,8 @@ type Server struct {
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	wg    sync.WaitGroup
+
+	lingering atomic.Int32 // clients beyond MaxConns that are being told so
 }
 
 // New returns a Server that asks open for a Session per connection.
@@ -183,6 +186,10 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	if full {
 		c.reply(421, StatusNotNow, s.opt.Hostname+" Too many connections; try again later")
 		c.flush()
+		if s.lingering.Add(1) <= int32(s.opt.MaxConns) { // a flood is not worth the wait
+			c.hangUp()
+		}
+		s.lingering.Add(-1)
 		return
 	}
 	defer func() {
@@ -192,6 +199,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	}()
 	// A transaction in progress is finished even when ctx ends; wake interrupts only the wait for a command.
 	c.run(ctx, context.WithoutCancel(ctx))
+	c.hangUp()
 }
 
 // StatusNotNow is 4.3.2, the status of a refusal that says nothing about the message.

@@ -219,6 +219,8 @@ func TestMessage(t *testing.T) {
 			"A: b\n|" + strings.Repeat("x", 20000) + "\n." + strings.Repeat("y", 9000) + "\n"},
 		{"line of exactly the buffer", "A: b\r\n\r\n" + strings.Repeat("x", 4095) + "\r\nz\r\n",
 			"A: b\n|" + strings.Repeat("x", 4095) + "\nz\n"},
+		{"line of exactly the read buffer", "A: b\r\n\r\n" + strings.Repeat("x", 8191) + "\r\nz\r\n",
+			"A: b\n|" + strings.Repeat("x", 8191) + "\nz\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -301,6 +303,66 @@ func TestTooManyConnections(t *testing.T) {
 	_, err = bufio.NewReader(c).ReadString('\n')
 	require.NoError(t, err)
 	assert.Contains(t, talkRaw(t, addr, ""), "421 4.3.2 mx.example.test Too many connections")
+}
+
+// TestHangUp: a client that is sent away while it talks reads its reply and the end, not a reset.
+func TestHangUp(t *testing.T) {
+	full := serve(t, smtpd.Options{Hostname: host, MaxConns: 1}, &recorder{})
+	first, err := net.Dial("tcp", full)
+	require.NoError(t, err)
+	t.Cleanup(func() { first.Close() })
+	_, err = bufio.NewReader(first).ReadString('\n')
+	require.NoError(t, err)
+	busy, _ := start(t, smtpd.Options{Hostname: host}, func(context.Context, net.Addr) (smtpd.Session, error) {
+		return &recorder{}, &mtakit.Error{Code: 421, Status: smtpd.StatusNotNow, Text: "busy"}
+	})
+	for _, tt := range []struct{ name, addr, script, want string }{
+		{"too many connections", full, "EHLO c\r\n", "421 4.3.2"},
+		{"refused", busy, "EHLO c\r\n", "421 4.3.2"},
+		{"too many bad commands", serve(t, smtpd.Options{Hostname: host, MaxBadCommands: 1}, &recorder{}), "X\r\nX\r\n", "421 4.7.0"},
+		{"bad chunk size", serve(t, smtpd.Options{Hostname: host}, &recorder{}), "BDAT x\r\n", "501 5.5.4"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := net.Dial("tcp", tt.addr)
+			require.NoError(t, err)
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(time.Minute))
+			_, err = io.WriteString(c, tt.script+strings.Repeat("NOOP\r\n", 5000))
+			require.NoError(t, err)
+			require.NoError(t, c.(*net.TCPConn).CloseWrite())
+			out, err := io.ReadAll(c)
+			require.NoError(t, err)
+			lines := strings.SplitAfter(string(out), "\r\n")
+			require.GreaterOrEqual(t, len(lines), 2)
+			assert.Contains(t, lines[len(lines)-2], tt.want)
+			assert.Empty(t, lines[len(lines)-1])
+		})
+	}
+}
+
+// TestBareLinefeeds: whoever sends a script with LF line ends hears what is wrong with it, in sendmail's words.
+func TestBareLinefeeds(t *testing.T) {
+	r := &recorder{}
+	c, err := net.Dial("tcp", serve(t, smtpd.Options{Hostname: host}, r))
+	require.NoError(t, err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	_, err = io.WriteString(c, "EHLO c\nMAIL FROM:<>\nRCPT TO:<a>\nDATA\nA: b\n\ntext\n.\nQUIT\n")
+	require.NoError(t, err)
+	require.NoError(t, c.(*net.TCPConn).CloseWrite())
+	out, err := io.ReadAll(c)
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(string(out), "\r\n421 4.5.0 Bare linefeed (LF) not allowed\r\n"), "%q", out)
+	assert.Empty(t, r.got)
+}
+
+// TestCommandTooLong: the limit is that of a command line, whatever the buffer holds.
+func TestCommandTooLong(t *testing.T) {
+	addr := serve(t, smtpd.Options{Hostname: host}, &recorder{})
+	for n, want := range map[int]string{4096: "250 2.0.0 OK\r\n", 4097: "500 5.5.2 Line too long\r\n", 8192: "500 5.5.2 Line too long\r\n", 20000: "500 5.5.2 Line too long\r\n"} {
+		line := "NOOP " + strings.Repeat("x", n-len("NOOP \r\n")) + "\r\n"
+		assert.Contains(t, talkRaw(t, addr, line+"QUIT\r\n"), want+"221", "%d bytes", n)
+	}
 }
 
 // TestShutdown: an idle client is told; a message under way is finished.

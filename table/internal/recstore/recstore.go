@@ -5,35 +5,46 @@ package recstore
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"runtime"
 
 	"github.com/mtakit/mtakit/table"
 )
 
 const (
-	chunkSize   = 1 << 20
+	firstChunk  = 1 << 20
+	chunkBits   = 22 // all chunks but the first have this many bytes, as a power of two
+	chunkSize   = 1 << chunkBits
+	maxChunks   = 1 << (32 - chunkBits + alignBits)
+	alignBits   = 1  // records begin at multiples of 2 bytes
 	segmentBits = 14 // records per segment, as a power of two
 	segmentSize = 1 << segmentBits
-	gone        = ^uint32(0)
-	follower    = 1 << 31 // in entry.off: another record has the same key and stands before it
+	gone        = ^Ref(0)
 )
 
 // Store holds records in the order of input.
 type Store struct {
-	dup    table.Duplicates
-	nul    bool
-	group  bool
-	chunks [][]byte
-	segs   [][]entry
-	n      int      // records, replaced ones included
-	live   int      // records that count
-	index  []uint64 // open addressing: hash<<32 | record number + 1; nil when keys may repeat and need not be grouped
-	shift  uint8    // 32 - log2(len(index))
-	more   map[uint32][]uint32
+	dup     table.Duplicates
+	nul     bool
+	group   bool
+	chunks  [][]byte
+	segs    [][]entry
+	n       int      // records, replaced ones included
+	live    int      // records that count
+	index   []uint64 // open addressing: hash<<32 | record number + 1; nil when keys may repeat and need not be grouped
+	shift   uint8    // 32 - log2(len(index))
+	more    map[Ref][]Ref
+	follows map[uint32]struct{} // records that are in more
 }
 
 // entry says where a record is.
-type entry struct{ hash, chunk, off uint32 }
+type entry struct {
+	hash uint32
+	ref  Ref
+}
+
+// Ref is where a record's bytes are: the number of the chunk, and the offset there in units of 2 bytes.
+type Ref uint32
 
 // Options of a Store.
 type Options struct {
@@ -54,6 +65,9 @@ func New(o Options) *Store {
 // Put adds a record whose key, the NUL included, has the given hash. With table.KeepFirst it refuses a key that is there
 // already.
 func (s *Store) Put(hash uint32, key, value []byte) error {
+	if err := s.makeRoom(len(key) + len(value)); err != nil {
+		return err
+	}
 	if s.index == nil {
 		s.add(hash, key, value)
 		return nil
@@ -65,14 +79,15 @@ func (s *Store) Put(hash uint32, key, value []byte) error {
 			return table.DuplicateError(string(key))
 		case table.KeepAll:
 			if s.more == nil {
-				s.more = make(map[uint32][]uint32)
+				s.more, s.follows = make(map[Ref][]Ref), make(map[uint32]struct{})
 			}
-			s.more[uint32(old)] = append(s.more[uint32(old)], uint32(s.n))
+			s.follows[uint32(s.n)] = struct{}{}
 			s.add(hash, key, value)
-			s.at(s.n - 1).off |= follower
+			head := s.at(old).ref
+			s.more[head] = append(s.more[head], s.at(s.n-1).ref)
 			return nil
 		}
-		s.at(old).chunk = gone
+		s.at(old).ref = gone
 		s.live--
 	}
 	s.index[slot] = uint64(hash)<<32 | uint64(uint32(s.n)+1)
@@ -110,7 +125,7 @@ func (s *Store) find(hash uint32, key []byte) (slot uint32, rec int) {
 func (s *Store) slot(hash uint32) uint32 { return hash * 0x9e3779b1 >> s.shift }
 
 func (s *Store) sameKey(rec int, key []byte) bool {
-	k, _ := s.Record(rec)
+	k, _ := s.At(s.at(rec).ref)
 	if s.nul {
 		k = k[:len(k)-1]
 	}
@@ -120,7 +135,7 @@ func (s *Store) sameKey(rec int, key []byte) bool {
 // resize makes an index of 1<<bits slots.
 func (s *Store) resize(bits uint8) {
 	old := s.index
-	s.index = make([]uint64, 1<<bits)
+	s.index = Huge[uint64](1 << bits)[:1<<bits]
 	s.shift = 32 - bits
 	mask := uint32(len(s.index) - 1)
 	for _, e := range old {
@@ -135,15 +150,29 @@ func (s *Store) resize(bits uint8) {
 	}
 }
 
-// add appends a record.
-func (s *Store) add(hash uint32, key, value []byte) {
-	size := 2*binary.MaxVarintLen32 + len(key) + len(value) + 2
-	if last := len(s.chunks) - 1; last < 0 || cap(s.chunks[last])-len(s.chunks[last]) < size {
-		s.chunks = append(s.chunks, make([]byte, 0, max(chunkSize, size)))
+// makeRoom sees to it that the last chunk has room for a record with so many bytes of key and value.
+func (s *Store) makeRoom(n int) error {
+	size := 2*binary.MaxVarintLen32 + n + 2 + 1<<alignBits
+	last := len(s.chunks) - 1
+	switch {
+	case last >= 0 && cap(s.chunks[last])-len(s.chunks[last]) >= size:
+		return nil
+	case last+1 == maxChunks:
+		return fmt.Errorf("%w: the records take more than %d GiB of memory", table.ErrTooLarge, maxChunks<<chunkBits>>30)
+	case last < 0:
+		s.chunks = append(s.chunks, make([]byte, 0, max(firstChunk, size)))
+	default:
+		s.chunks = append(s.chunks, Huge[byte](max(chunkSize, size)))
 	}
+	return nil
+}
+
+// add appends a record, for which there is room.
+func (s *Store) add(hash uint32, key, value []byte) {
 	last := len(s.chunks) - 1
 	b := s.chunks[last]
-	e := entry{hash, uint32(last), uint32(len(b))}
+	b = b[:(len(b)+1<<alignBits-1)>>alignBits<<alignBits]
+	e := entry{hash, Ref(last<<(chunkBits-alignBits) | len(b)>>alignBits)}
 	kn, vn := len(key), len(value)
 	if s.nul {
 		kn, vn = kn+1, vn+1
@@ -177,44 +206,47 @@ func (s *Store) Len() int { return s.live }
 func (s *Store) Slots() int { return s.n }
 
 // Live reports whether record i still counts.
-func (s *Store) Live(i int) bool { return s.at(i).chunk != gone }
+func (s *Store) Live(i int) bool { return s.at(i).ref != gone }
 
 // Head reports whether record i counts and is the first of its key.
 func (s *Store) Head(i int) bool {
-	e := s.at(i)
-	return e.chunk != gone && e.off&follower == 0
+	if s.follows != nil {
+		if _, ok := s.follows[uint32(i)]; ok {
+			return false
+		}
+	}
+	return s.at(i).ref != gone
 }
 
-// More returns the records that have the key of head i, in the order of input, without i itself.
-func (s *Store) More(i int) []uint32 {
+// More returns the records that have the key of the head at ref, in the order of input, without the head.
+func (s *Store) More(ref Ref) []Ref {
 	if s.more == nil {
 		return nil
 	}
-	return s.more[uint32(i)]
+	return s.more[ref]
 }
 
 // Hash returns the hash value of record i.
 func (s *Store) Hash(i int) uint32 { return s.at(i).hash }
 
-// Record returns key and value of record i, each with its NUL.
-func (s *Store) Record(i int) (key, value []byte) { return s.At(s.Ref(i)) }
-
-// Ref is where a record's bytes are: it saves looking that up each time.
-type Ref uint64
-
 // Ref returns where record i is.
-func (s *Store) Ref(i int) Ref {
-	e := s.at(i)
-	return Ref(e.chunk)<<32 | Ref(e.off&^follower)
-}
+func (s *Store) Ref(i int) Ref { return s.at(i).ref }
 
 // At returns key and value of the record at ref, each with its NUL.
 func (s *Store) At(ref Ref) (key, value []byte) {
-	b := s.chunks[ref>>32][uint32(ref):]
+	b := s.chunks[ref>>(chunkBits-alignBits)][int(ref)<<alignBits&(chunkSize-1):]
 	kn, n := uvarint(b)
 	vn, m := uvarint(b[n:])
 	b = b[n+m:]
 	return b[:kn:kn], b[kn : kn+vn : kn+vn]
+}
+
+// Touch reads where the record at ref begins and where a usual one ends. Doing so for many records before the first of them is
+// used lets the processor fetch them at the same time.
+func (s *Store) Touch(ref Ref) byte {
+	b := s.chunks[ref>>(chunkBits-alignBits)]
+	off := int(ref) << alignBits & (chunkSize - 1)
+	return b[off] ^ b[min(off+48, len(b)-1)]
 }
 
 // uvarint decodes a length; nearly all have one byte.
