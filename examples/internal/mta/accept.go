@@ -49,79 +49,136 @@ type submittedRcpt struct {
 // synced, or has a place in the queue, synced. An error means that nobody has it, and is the reply to the client.
 //
 // In interactive mode local mailboxes are written at once, since a message that is safe in its mailbox needs no
-// second copy in the queue, and a next hop that takes mail quickly gets it at once (see hops). The queue comes first nevertheless: a full disk is then found out before anything was
-// delivered, and the client's next try makes no duplicates.
+// second copy in the queue, and a next hop that takes mail quickly gets it at once (see hops). The queue comes first
+// nevertheless: a full disk is then found out before anything was delivered, and the client's next try makes no
+// duplicates.
 func (m *MTA) accept(ctx context.Context, sub *submission) (queue.ID, error) {
+	a := m.newAcceptance(sub)
+	a.plan()
+	if err := a.store(ctx); err != nil {
+		return "", err
+	}
+	a.deliver(ctx)
+	if err := a.storeLate(ctx); err != nil {
+		return "", err
+	}
+	if err := a.report(ctx); err != nil {
+		return "", err
+	}
+	a.handOver()
+	return a.msg.id, nil
+}
+
+// acceptance is a message on its way through accept. Each step leaves the targets where the next one finds them.
+type acceptance struct {
+	m      *MTA
+	sub    *submission
+	msg    *message
+	header []byte // with our trace field
+	class  int
+
+	direct []*target // to be delivered while the client waits
+	queued []*target // to be stored first
+	failed []*target // settled for the worse
+	done   []*target // delivered
+	late   []*target // tried without success: mailboxes that were locked, full disks and the like
+	claims []queue.Claim
+}
+
+func (m *MTA) newAcceptance(sub *submission) *acceptance {
 	now := time.Now()
-	msg := &message{id: sub.id, from: sub.from, arrived: now, sub: sub}
-	header := sub.header
-	if msg.id == "" {
-		msg.id = queue.NewID()
-		header = m.withTrace(sub, string(msg.id), now)
+	a := &acceptance{m: m, sub: sub, header: sub.header, class: queue.Class(headerValue(sub.header, "Precedence"))}
+	a.msg = &message{id: sub.id, from: sub.from, arrived: now, sub: sub}
+	if a.msg.id == "" {
+		a.msg.id = queue.NewID()
+		a.header = m.withTrace(sub, string(a.msg.id), now)
 	}
-	msg.content = newContent(header, sub.memory, sub.inMemory, sub.body, sub.bodySize)
-	class := queue.Class(headerValue(sub.header, "Precedence"))
-	msg.priority = queue.Priority(msg.content.size, class, len(sub.rcpts))
+	a.msg.content = newContent(a.header, sub.memory, sub.inMemory, sub.body, sub.bodySize)
+	a.msg.priority = queue.Priority(a.msg.content.size, a.class, len(sub.rcpts))
+	return a
+}
 
-	targets := targetsOf(sub)
-	direct, queued, failed := m.plan(sub, targets)
-	var claims []queue.Claim
-	if len(queued) > 0 {
-		var err error
-		if claims, err = m.enqueue(ctx, msg, sub, header, queued); err != nil {
-			m.leaveHop(direct)
-			return "", m.storeVerdict(err)
-		}
-	}
-	if !sub.response { // sendmail tells of its own reports in the line of their parent
-		m.observeAccept(msg, sub, class)
-	}
-	m.deliverNow(ctx, msg, direct)
+// plan says what happens to each target first: direct, queued, or failed for branches that resolution found bad. Who is
+// in direct may have claimed a place at a next hop, which deliver gives back.
+func (a *acceptance) plan() {
+	a.direct, a.queued, a.failed = a.m.plan(a.sub, targetsOf(a.sub))
+}
 
-	var late []*target // mailboxes that were locked, full disks and the like
-	var done []*target
-	for _, t := range direct {
+// store queues what has to be queued first, and claims it. After an error nobody has the message.
+func (a *acceptance) store(ctx context.Context) (err error) {
+	if len(a.queued) == 0 {
+		return nil
+	}
+	if a.claims, err = a.m.enqueue(ctx, a.msg, a.sub, a.header, a.queued); err != nil {
+		a.m.leaveHop(a.direct)
+		return a.m.storeVerdict(err)
+	}
+	return nil
+}
+
+// deliver tries the direct targets and sorts them by their outcome.
+func (a *acceptance) deliver(ctx context.Context) {
+	if !a.sub.response { // sendmail tells of its own reports in the line of their parent
+		a.m.observeAccept(a.msg, a.sub, a.class)
+	}
+	a.m.deliverNow(ctx, a.msg, a.direct)
+	for _, t := range a.direct {
 		switch {
 		case !t.settled:
-			late = append(late, t)
+			a.late = append(a.late, t)
 		case t.result.Err != nil:
-			failed = append(failed, t)
+			a.failed = append(a.failed, t)
 		default:
-			done = append(done, t)
+			a.done = append(a.done, t)
 		}
 	}
-	if len(late) > 0 {
-		more, err := m.enqueueLate(ctx, msg, sub, header, late, len(claims) > 0)
-		if err != nil {
-			if len(done) == 0 {
-				m.takeBack(ctx, claims)
-				return "", m.storeVerdict(errors.Join(late[0].result.Err, err))
-			}
-			// Some have it: refusing now would give them a second copy, so the others are refused in a report.
-			for _, t := range late {
+}
+
+// storeLate queues what could not be delivered at once. When that fails and nobody has the message yet, or when all
+// targets have failed, the client is told. It is not refused when some have it, which would give them a second copy: the
+// others are then refused in a report.
+func (a *acceptance) storeLate(ctx context.Context) error {
+	if len(a.late) > 0 {
+		more, err := a.m.enqueueLate(ctx, a.msg, a.sub, a.header, a.late, len(a.claims) > 0)
+		switch {
+		case err == nil:
+			a.claims = append(a.claims, more...)
+		case len(a.done) == 0:
+			a.m.takeBack(ctx, a.claims)
+			return a.m.storeVerdict(errors.Join(a.late[0].result.Err, err))
+		default:
+			for _, t := range a.late {
 				t.result.Err = &mtakit.Error{Status: mtakit.StatusSystem, Text: "cannot be delivered or queued", Err: err}
 			}
-			failed, more = append(failed, late...), nil
+			a.failed = append(a.failed, a.late...)
 		}
-		claims = append(claims, more...)
 	}
-	if len(done) == 0 && len(claims) == 0 && len(failed) > 0 {
-		return "", failed[0].result.Err // nobody has it: the client is told, and no report is needed
+	if len(a.done) == 0 && len(a.claims) == 0 && len(a.failed) > 0 {
+		return a.failed[0].result.Err // nobody has it: the client is told, and no report is needed
 	}
-	if sub.hold != "" {
-		m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(msg.id), Text: sub.hold})
+	return nil
+}
+
+// report tells the sender what became of the targets that are settled.
+func (a *acceptance) report(ctx context.Context) error {
+	if a.sub.hold != "" {
+		a.m.observe(mtakit.Event{Kind: mtakit.EventQuarantine, ID: string(a.msg.id), Text: a.sub.hold})
 	}
-	if err := m.reportDirect(ctx, msg, append(failed, done...)); err != nil {
+	if err := a.m.reportDirect(ctx, a.msg, append(a.failed, a.done...)); err != nil {
 		// Somebody does not have it and nobody would hear of that: the client shall try again, although those who have it
 		// get a second copy then.
-		m.takeBack(ctx, claims)
-		return "", m.storeVerdict(fmt.Errorf("the sender cannot be told: %w", err))
+		a.m.takeBack(ctx, a.claims)
+		return a.m.storeVerdict(fmt.Errorf("the sender cannot be told: %w", err))
 	}
-	m.handOver(sub, claims)
-	if len(claims) == 0 {
-		m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(msg.id)})
+	return nil
+}
+
+// handOver gives what is queued to the runner.
+func (a *acceptance) handOver() {
+	a.m.handOver(a.sub, a.claims)
+	if len(a.claims) == 0 {
+		a.m.observe(mtakit.Event{Kind: mtakit.EventDone, ID: string(a.msg.id)})
 	}
-	return msg.id, nil
 }
 
 // withTrace puts our Received field on top of the header.

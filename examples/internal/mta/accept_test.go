@@ -1,8 +1,10 @@
 package mta
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +89,59 @@ func TestMixedOutcomes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAcceptanceSteps: what each step of accept leaves behind, here for a message with a recipient in every pot.
+func TestAcceptanceSteps(t *testing.T) {
+	t.Parallel()
+	m := newMTA(t, nil, relayTo("partner.test", "127.0.0.1:1"))
+	m.mailers[mtakit.MailerLocal] = results(m.mailers[mtakit.MailerLocal], map[string]error{"bob": errQuota, "carol": errLocked})
+	body := []byte("text\n")
+	sub := &submission{
+		from: mtakit.Address{Local: "eve", Domain: "partner.test"}, fromText: "<eve@partner.test>", header: []byte("Subject: x\n"),
+		body: func() io.Reader { return bytes.NewReader(body) }, memory: body, inMemory: true, bodySize: int64(len(body)), client: "localhost",
+	}
+	for _, text := range []string{"<ann@example.test>", "<bob@example.test>", "<carol@example.test>", "<dan@partner.test>", "<nobody@example.test>"} {
+		res, err := m.resolver.ResolveText(t.Context(), sub.from, text)
+		require.NoError(t, err)
+		sub.rcpts = append(sub.rcpts, submittedRcpt{text: text, res: res})
+	}
+	names := func(targets []*target) (names []string) {
+		for _, t := range targets {
+			names = append(names, t.Addr.Local)
+		}
+		return names
+	}
+
+	a := m.newAcceptance(sub)
+	a.plan()
+	assert.Equal(t, []string{"ann", "bob", "carol"}, names(a.direct))
+	assert.Equal(t, []string{"dan"}, names(a.queued))
+	assert.Equal(t, []string{"nobody"}, names(a.failed))
+	assert.Empty(t, queued(t, m))
+
+	require.NoError(t, a.store(t.Context()))
+	assert.Len(t, a.claims, 1)
+	assert.Len(t, queued(t, m), 1)
+	assert.Empty(t, mailOf(t, m, "ann"), "the queue comes first")
+
+	a.deliver(t.Context())
+	assert.Equal(t, []string{"ann"}, names(a.done))
+	assert.Equal(t, []string{"carol"}, names(a.late))
+	assert.Equal(t, []string{"nobody", "bob"}, names(a.failed))
+	assert.Len(t, mailOf(t, m, "ann"), 1)
+
+	require.NoError(t, a.storeLate(t.Context()))
+	assert.Len(t, a.claims, 2)
+	assert.Len(t, queued(t, m), 2)
+	assert.NotEqual(t, a.claims[0].Unit().ID, a.claims[1].Unit().ID)
+
+	require.NoError(t, a.report(t.Context()))
+	assert.Len(t, queued(t, m), 3, "the report to the sender waits, too")
+	a.handOver()
+	stop := run(t, m)
+	eventually(t, "the runner has them", func() bool { return strings.Contains(log(t, m), "to=<dan@partner.test>") })
+	stop()
 }
 
 // TestUntold: when one recipient failed and the report to the sender cannot be stored, the client is refused: otherwise
