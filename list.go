@@ -145,7 +145,7 @@ func destinationOf(tokens []string) Destination {
 	}
 	tokens = stripPhrase(tokens)
 	if len(tokens) == 0 || len(tokens) == 1 && tokens[0] == "@" {
-		return Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser} // <> and @ name nobody
+		return nobody
 	}
 	if path, ok := includePath(tokens); ok {
 		return Include{path}
@@ -169,6 +169,9 @@ func destinationOf(tokens []string) Destination {
 	}
 	return localDestination(tokens[:at], domain)
 }
+
+// nobody is what <> and @ name. In a run they are all the same address, a local user without a name.
+var nobody = Fail{Code: 550, Status: StatusBadMailbox, Text: "User unknown", Exit: exitNoUser}
 
 // stripPhrase leaves the address of Phrase <address>, group: address; and <@route:address>.
 func stripPhrase(tokens []string) []string {

@@ -581,9 +581,9 @@ func localRoute(user []string) Route {
 	return Route{MailerLocal, "", lex.Fold(text)}
 }
 
-// withoutAngles drops angle brackets, which only come out of quotes: "<a>" is the user a.
+// withoutAngles drops angle brackets, which only come out of quotes: "<a>" is the user a. Empty ones stay.
 func withoutAngles(user []string) []string {
-	if !slices.Contains(user, "<") {
+	if i := slices.Index(user, "<"); i < 0 || i+1 < len(user) && user[i+1] == ">" {
 		return user
 	}
 	return slices.DeleteFunc(slices.Clone(user), func(t string) bool { return t == "<" || t == ">" })

@@ -212,3 +212,22 @@ func TestBadOwners(t *testing.T) {
 		})
 	}
 }
+
+// Several ways to name nobody are one address in a run, the last of which is reported. Asked of sendmail -bv.
+func TestNobody(t *testing.T) {
+	for members, want := range map[string][]string{
+		"@, @":      {"@... User unknown"},
+		"%, %":      {"%... User unknown"},
+		`"<>", <>`:  {"<>... User unknown", `"<>"... User unknown`},
+		"@, %, <>":  {"<>... User unknown"},
+		"ann, @, @": {"@... User unknown", "ann... deliverable: mailer local, user ann"},
+	} {
+		r := &mtakit.Resolver{Aliases: alias.New(mtakit.MapTable{"l": members}, alias.Options{}), Accounts: mtakit.AccountsFunc(
+			func(_ context.Context, name string) (mtakit.Account, bool, error) {
+				return mtakit.Account{Name: name}, name == "ann", nil
+			})}
+		res, err := r.ResolveText(t.Context(), mtakit.Address{}, "l")
+		require.NoError(t, err)
+		assert.Equal(t, want, res.Lines(), members)
+	}
+}

@@ -163,7 +163,7 @@ func (w *walk) sendTo(members []Member, parent *node, depth int) (n int) {
 func (w *walk) element(m *Member, parent *node) *node {
 	e := w.newNode()
 	e.parent, e.where = parent, w.where
-	if fail, ok := m.To.(Fail); ok {
+	if fail, ok := m.To.(Fail); ok && fail != nobody {
 		e.text = m.Text
 		if fail.repaired() {
 			w.complain(e, fail.Err())

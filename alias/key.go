@@ -209,11 +209,6 @@ func (d localDomains) Contains(_ context.Context, domain string) (bool, error) {
 	return d.p.LocalDomain != nil && d.p.LocalDomain(domain), nil
 }
 
-func isInclude(s string) bool {
-	const prefix = ":include:"
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
 // dequote removes the quotes of a local part as sendmail's dequote map does: all of them, but only if no blank is
 // left and brackets are balanced. Otherwise the text stays as it is, quotes included.
 func dequote(s string) string {
