@@ -319,13 +319,18 @@ func (w *walk) recipient(n *node, depth int) {
 		w.tooDeep(n, depth, limit)
 		return
 	}
-	w.checkDirect(n)
+	if n.route.Mailer == MailerProgram {
+		w.checkDirect(n, "programs")
+	}
 	if q := w.find(n); q != nil {
 		w.duplicate(n, q)
 		w.settle(q, depth)
 		return
 	}
 	w.insert(n)
+	if n.route.Mailer == MailerFile {
+		w.checkDirect(n, "files")
+	}
 	quoted := strings.IndexByte(n.route.User, '\\') >= 0
 	if (n.state == alive || n.state == waiting) && n.route.Mailer == mailerInclude {
 		w.include(n, depth)
@@ -354,16 +359,9 @@ func (w *walk) tooDeep(n *node, depth, limit int) {
 }
 
 // checkDirect refuses programs and files that nobody here vouches for: named by the sender, by a user without a
-// proper shell, or in a list that others could have written.
-func (w *walk) checkDirect(n *node) {
-	what := "programs"
-	switch n.route.Mailer {
-	case MailerProgram:
-	case MailerFile:
-		what = "files"
-	default:
-		return
-	}
+// proper shell, or in a list that others could have written. Programs are looked at before duplicates are suppressed, files
+// after it: a file that is named twice is reported once.
+func (w *walk) checkDirect(n *node, what string) {
 	switch {
 	case n.state != alive && n.state != waiting:
 	case n.parent == nil:
