@@ -24,15 +24,7 @@ type Reporter struct {
 // Report returns nil when the notification is durable in the store, or when nobody is to be told.
 func (p *Reporter) Report(ctx context.Context, r *Report) error {
 	u := r.Claim.Unit()
-	o := &dsn.Original{From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
-		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open}
-	if u.Flags&FlagResponse != 0 {
-		o.From = mtakit.Address{} // a report that failed: the postmaster's business
-	}
-	var rcpts []dsn.Recipient
-	for _, rr := range r.Rcpts {
-		rcpts = append(rcpts, rr.dsn(r.Expires))
-	}
+	o, rcpts := r.DSN()
 	id := NewID()
 	m := dsn.New(o, rcpts, dsn.Options{Host: p.Host, ID: string(id), Text: r.Text, Postmaster: p.Postmaster, MaxOriginal: p.MaxOriginal})
 	if m == nil {
@@ -68,31 +60,51 @@ func (p *Reporter) Report(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// dsn is the recipient as reports have it.
-func (rr *ReportRcpt) dsn(expires time.Time) dsn.Recipient {
-	r := dsn.Recipient{Original: rr.Original, Final: dsn.TypedAddress(rr.Target.Addr), Action: dsn.ParseAction(string(rr.Action)),
-		Status: mtakit.StatusSuccess, Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify()}
-	if rr.Target.Addr.IsNull() {
-		r.Final = dsn.TypedAddress(rr.Recipient.Address())
+// DSN returns what dsn.New makes a notification of.
+func (r *Report) DSN() (*dsn.Original, []dsn.Recipient) {
+	u := r.Claim.Unit()
+	o := &dsn.Original{From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
+		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open}
+	rcpts := make([]dsn.Recipient, len(r.Rcpts))
+	for i := range r.Rcpts {
+		rcpts[i] = r.Rcpts[i].DSN(r.Expires)
 	}
+	return o, rcpts
+}
+
+// DSN is the recipient as notifications have it. expires is when one that is delayed will be given up.
+func (rr *ReportRcpt) DSN(expires time.Time) dsn.Recipient {
+	addr := rr.Target.Addr
+	if addr.IsNull() {
+		addr = rr.Recipient.Address()
+	}
+	r := dsn.Recipient{Original: rr.Original, Final: dsn.TypedAddress(addr), Action: dsn.ParseAction(string(rr.Action)),
+		Status: mtakit.StatusSuccess, Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify()}
 	if typ, addr, ok := strings.Cut(rr.Recipient.Final, ";"); ok { // what the client named, when an alias led on
+		actual := r.Final
+		if m := rr.Target.Route.Mailer; m == mtakit.MailerProgram || m == mtakit.MailerFile {
+			actual = "x-unix;" + rr.Target.Addr.Local
+		}
 		r.Final = strings.ToLower(typ) + ";" + strings.TrimSpace(addr)
+		if !strings.EqualFold(actual, r.Final) { // which member of a list it was, for whoever keeps the list
+			r.Actual = actual
+		}
 	}
 	if err := rr.Result.Err; err != nil {
 		r.Status = mtakit.StatusTemporary
+		r.Reason = err.Error()
 		if v, ok := asVerdict(err); ok {
 			r.Status = v.EnhancedStatus()
-			r.Reason = v.Text
-		} else {
-			r.Reason = err.Error()
+			if v.Text != "" {
+				r.Reason = v.Text
+			}
 		}
 		if rr.Action == ActionFailed {
 			r.Status = r.Status.AsPermanent()
 		}
 	}
-	if host, _, _ := strings.Cut(rr.Result.Relay, " "); host != "" {
-		r.RemoteMTA = strings.TrimSuffix(host, ".")
-	}
+	host, _, _ := strings.Cut(rr.Result.Relay, " ")
+	r.RemoteMTA = strings.TrimSuffix(host, ".")
 	if rr.Action == ActionDelayed {
 		r.RetryUntil = expires
 	}

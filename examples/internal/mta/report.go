@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -17,16 +16,8 @@ import (
 // reportQueued tells a sender what became of a queued message. It returns nil when the report is safe: only then does
 // the queue forget the recipients.
 func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
-	u := r.Claim.Unit()
-	o := &dsn.Original{
-		From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
-		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open,
-	}
-	var rcpts []dsn.Recipient
-	for _, rr := range r.Rcpts {
-		rcpts = append(rcpts, reportRcpt(rr, r.Expires))
-	}
-	return m.sendReport(ctx, string(u.ID), o, rcpts, r.Text)
+	o, rcpts := r.DSN()
+	return m.sendReport(ctx, string(r.Claim.Unit().ID), o, rcpts, r.Text)
 }
 
 // reportDirect tells the sender of a message that is being accepted what became of recipients that are settled already:
@@ -52,7 +43,7 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 		}
 		if wanted {
 			rr := queue.ReportRcpt{Recipient: t.rcpt, Action: k.action, Target: t.Target, Result: t.result, Attempt: msg.arrived}
-			reports[k] = append(reports[k], reportRcpt(rr, time.Time{}))
+			reports[k] = append(reports[k], rr.DSN(time.Time{}))
 		}
 	}
 	for k, rcpts := range reports {
@@ -76,34 +67,6 @@ func (m *MTA) reportDirect(ctx context.Context, msg *message, settled []*target)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func reportRcpt(rr queue.ReportRcpt, expires time.Time) dsn.Recipient {
-	r := dsn.Recipient{
-		Original: rr.Original, Final: dsn.TypedAddress(rr.Target.Addr), Action: dsn.ParseAction(string(rr.Action)),
-		Status: statusOf(rr.Result.Err), Diagnostic: rr.Result.Reply, LastAttempt: rr.Attempt, Notify: rr.Notify(),
-	}
-	if typ, addr, ok := strings.Cut(rr.Recipient.Final, ";"); ok { // what the client named, when an alias led on
-		actual := r.Final
-		if m := rr.Target.Route.Mailer; m == mtakit.MailerProgram || m == mtakit.MailerFile {
-			actual = "x-unix;" + rr.Target.Addr.Local
-		}
-		r.Final = strings.ToLower(typ) + ";" + strings.TrimSpace(addr)
-		if !strings.EqualFold(actual, r.Final) { // which member of a list it was, for whoever keeps the list
-			r.Actual = actual
-		}
-	}
-	if rr.Result.Err != nil {
-		r.Reason = textOf(rr.Result.Err)
-	}
-	if rr.Result.Relay != "" {
-		host, _, _ := strings.Cut(rr.Result.Relay, " ")
-		r.RemoteMTA = strings.TrimSuffix(host, ".")
-	}
-	if r.Action == dsn.Delayed {
-		r.RetryUntil = expires
-	}
-	return r
 }
 
 // sendReport makes the report and takes responsibility for it, as for any message. Without anybody to tell, what
