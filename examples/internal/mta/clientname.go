@@ -4,9 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/mtakit/mtakit/access"
 )
 
 // clientNames finds the names of clients' addresses and remembers them for a while.
@@ -16,9 +17,8 @@ type clientNames struct {
 }
 
 type clientName struct {
-	host   string // "" when the address has no name
-	forged bool   // the name does not lead back to the address
-	until  time.Time
+	access.Client
+	until time.Time
 }
 
 const (
@@ -27,52 +27,38 @@ const (
 	clientNameMax     = 10_000
 )
 
-// lookup never fails: a client whose name cannot be found has none. The loopback network needs no DNS.
-func (c *clientNames) lookup(ctx context.Context, ip netip.Addr) clientName {
+// lookup never fails: what is found out about the name is in Verified. The loopback network needs no DNS.
+func (c *clientNames) lookup(ctx context.Context, ip netip.Addr) access.Client {
 	if ip.IsLoopback() || !ip.IsValid() {
-		return clientName{host: "localhost"}
+		return access.Client{Addr: ip, Name: "localhost", PTR: "localhost", Verified: access.NameOK}
 	}
 	now := time.Now()
 	c.mu.Lock()
 	n, ok := c.seen[ip]
 	c.mu.Unlock()
 	if ok && now.Before(n.until) {
-		return n
+		return n.Client
 	}
 	ctx, cancel := context.WithTimeout(ctx, clientNameTimeout)
 	defer cancel()
-	n = clientName{until: now.Add(clientNameTTL)}
-	if names, err := net.DefaultResolver.LookupAddr(ctx, ip.String()); err == nil && len(names) > 0 {
-		n.host = strings.ToLower(strings.TrimSuffix(names[0], "."))
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", names[0])
-		n.forged = true
-		for _, a := range addrs {
-			if err == nil && a.Unmap() == ip {
-				n.forged = false
-			}
-		}
-	}
+	n = clientName{access.Identify(ctx, net.DefaultResolver, ip), now.Add(clientNameTTL)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen == nil || len(c.seen) >= clientNameMax {
 		c.seen = map[netip.Addr]clientName{}
 	}
 	c.seen[ip] = n
-	return n
+	return n.Client
 }
 
 // relayText is how maillog and Received fields name a client: "host [ip]", "[ip]", "host [ip] (may be forged)".
-func relayText(n clientName, ip netip.Addr) string {
-	lit := ip.String()
-	if ip.Is6() {
-		lit = "IPv6:" + ip.StringExpanded()
-	}
-	lit = "[" + lit + "]"
+func relayText(c access.Client) string {
+	lit := "[" + access.AddrKey(c.Addr) + "]"
 	switch {
-	case n.host == "":
+	case c.PTR == "":
 		return lit
-	case n.forged:
-		return n.host + " " + lit + " (may be forged)"
+	case c.Verified != access.NameOK:
+		return c.PTR + " " + lit + " (may be forged)"
 	}
-	return n.host + " " + lit
+	return c.PTR + " " + lit
 }

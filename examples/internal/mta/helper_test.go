@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/access"
 )
 
 // newMTA opens a server with its own data directory. files are written below it first, DATA in them replaced.
@@ -77,7 +79,8 @@ func talk(t *testing.T, m *MTA, ip string, lines ...string) []string {
 	if m.names.seen == nil {
 		m.names.seen = map[netip.Addr]clientName{}
 	}
-	m.names.seen[addr] = clientName{host: "client.example", until: time.Now().Add(time.Hour)}
+	m.names.seen[addr] = clientName{
+		access.Client{Addr: addr, Name: "client.example", PTR: "client.example", Verified: access.NameOK}, time.Now().Add(time.Hour)}
 	m.names.mu.Unlock()
 	client, server := net.Pipe()
 	done := make(chan struct{})

@@ -51,16 +51,9 @@ func (m *MTA) openSession(ctx context.Context, remote net.Addr) (smtpd.Session, 
 	case stdioAddr:
 		s.text = r.String()
 	}
-	name := m.names.lookup(ctx, ip)
+	s.client = m.names.lookup(ctx, ip)
 	if s.text == "" {
-		s.text = relayText(name, ip)
-	}
-	s.client = access.Client{Addr: ip, Name: name.host, PTR: name.host, Verified: access.NameOK}
-	switch {
-	case name.host == "":
-		s.client.Verified = access.NameFail
-	case name.forged:
-		s.client.Verified = access.NameForged
+		s.text = relayText(s.client)
 	}
 	s.client.Rate, s.client.Open = m.clients.Open(ip)
 	m.observe(mtakit.Event{Kind: mtakit.EventConnect, Client: s.text})
