@@ -110,8 +110,21 @@ func (r *Resolver) VerifyText(ctx context.Context, from Address, text string) (*
 		refused := Fail{Code: 553, Status: StatusPermanent, Text: "User address required", Exit: exitNoUser}
 		w.sendTo([]Member{{To: refused, Text: text}}, nil, 0)
 	} else {
-		w.sendOne(text)
+		w.sendOne(text, nil, 0)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return w.finish(), nil
+}
+
+// ResolveMember resolves a member of an alias, a forward or an include file by itself: one that had to wait, such as a
+// list file that could not be read, and whose siblings have long been served. by is the Control of its leaf.
+func (r *Resolver) ResolveMember(ctx context.Context, from Address, text string, by Control) (*Resolution, error) {
+	w := newWalk(r, ctx, from, modeExpand)
+	origin := &node{text: by.Origin, alias: by.Alias, control: &by, state: replaced}
+	w.res.dropped = append(w.res.dropped, origin) // for Explain: it is not followed
+	w.sendOne(text, origin, 1)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -120,7 +133,7 @@ func (r *Resolver) VerifyText(ctx context.Context, from Address, text string) (*
 
 func (r *Resolver) resolve(ctx context.Context, from Address, text string, m mode) (*Resolution, error) {
 	w := newWalk(r, ctx, from, m)
-	w.sendOne(text)
+	w.sendOne(text, nil, 0)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -231,3 +231,47 @@ func TestNobody(t *testing.T) {
 		assert.Equal(t, want, res.Lines(), members)
 	}
 }
+
+// listFile is an Includer with one list, or an error.
+type listFile struct {
+	text string
+	err  error
+	from []bool // fromAlias of each call
+}
+
+func (f *listFile) Include(_ context.Context, path string, _ mtakit.Control, fromAlias bool) (mtakit.Expansion, error) {
+	f.from = append(f.from, fromAlias)
+	return mtakit.Expansion{To: mtakit.ParseList(f.text, mtakit.Position{File: path, Line: 1}), Step: mtakit.Step{Stage: "include", Input: path}}, f.err
+}
+
+// TestResolveMember: a list that could not be read keeps its place in the queue, and is resolved without its siblings and
+// with the same rights.
+func TestResolveMember(t *testing.T) {
+	r := office(t, "crew: ann, :include:/list")
+	list := &listFile{err: &mtakit.Error{Code: 451, Status: mtakit.StatusListExpansion.AsTemporary(), Text: "Cannot open /list"}}
+	r.Includes = list
+	res, err := r.ResolveText(t.Context(), mtakit.Address{}, "crew")
+	require.NoError(t, err)
+	i := slices.IndexFunc(res.Leaves, func(l mtakit.Leaf) bool { return l.Err != nil })
+	require.GreaterOrEqual(t, i, 0)
+	waits := res.Leaves[i]
+	assert.Equal(t, ":include:/list", waits.Text)
+
+	res, err = r.ResolveMember(t.Context(), mtakit.Address{}, waits.Text, waits.Control)
+	require.NoError(t, err)
+	assert.Equal(t, []string{":include:/list: 451 4.2.4 Cannot open /list"}, outcome(res))
+	assert.Equal(t, waits.Control, res.Leaves[0].Control)
+
+	list.text, list.err = "bob, |/bin/x", nil
+	res, err = r.ResolveMember(t.Context(), mtakit.Address{}, waits.Text, waits.Control)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"bob: local bob", "|/bin/x: prog |/bin/x"}, outcome(res))
+	assert.Equal(t, mtakit.Control{User: "crew", Origin: ":include:/list"}, res.Leaves[0].Control)
+	assert.True(t, strings.HasPrefix(res.Explain(), "crew\n  :include:/list\n"), res.Explain())
+	assert.Equal(t, []bool{true, true, true}, list.from)
+
+	waits.Control.Alias = false // of a forward file
+	_, err = r.ResolveMember(t.Context(), mtakit.Address{}, waits.Text, waits.Control)
+	require.NoError(t, err)
+	assert.False(t, list.from[3])
+}

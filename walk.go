@@ -104,16 +104,16 @@ func (w *walk) newNode() *node {
 }
 
 // sendOne takes text as a single address, however it looks.
-func (w *walk) sendOne(text string) {
+func (w *walk) sendOne(text string, parent *node, depth int) {
 	n := w.newNode()
-	n.text = text
+	n.text, n.parent = text, parent
 	if !w.r.parse(w.ctx, text, &n.parsed) {
 		p := parser{r: w.r, ctx: w.ctx, out: &n.parsed}
 		p.syntax(StatusMailboxSyntax, "User address required")
 	}
 	w.repaired(n.text, n.noted().repairs)
 	w.begin(n)
-	w.recipient(n, 0)
+	w.recipient(n, depth)
 }
 
 // begin takes over what the address rules said.
