@@ -281,7 +281,7 @@ func (a *attempt) sort() {
 		}
 		if o.Target.Queue != "" && o.Expanded {
 			rcpt.Addr = o.Target.Queue
-			rcpt.Flags &^= RcptPrimary
+			rcpt.Flags &^= RcptPrimary | RcptAlias
 			rcpt.Control = o.Target.Control
 			if rcpt.Control.Alias {
 				rcpt.Flags |= RcptAlias
