@@ -207,6 +207,65 @@ func TestUndecidedMember(t *testing.T) {
 	}
 }
 
+// flakyList is an Includer that cannot read one list for a while.
+type flakyList struct {
+	mtakit.Includer
+	broken atomic.Bool
+}
+
+func (f *flakyList) Include(ctx context.Context, path string, ctl mtakit.Control, fromAlias bool) (mtakit.Expansion, error) {
+	if f.broken.Load() && filepath.Base(path) == "list" {
+		return mtakit.Expansion{}, &mtakit.Error{Code: 451, Status: mtakit.StatusListExpansion.AsTemporary(), Text: "Cannot open " + path + ": Input/output error"}
+	}
+	return f.Includer.Include(ctx, path, ctl, fromAlias)
+}
+
+// TestUnreadableList: an include file that cannot be read now waits by itself, as in sendmail's queue: its siblings get no
+// second copy, and its members may be programs all the same.
+func TestUnreadableList(t *testing.T) {
+	t.Parallel()
+	for _, rcpt := range []string{"crew", "fleet", "club", "sailor"} {
+		for _, mode := range []string{"interactive", "true"} {
+			t.Run(rcpt+" "+mode, func(t *testing.T) {
+				t.Parallel()
+				m := newMTA(t, map[string]string{
+					"etc/passwd": passwdABCD,
+					"etc/aliases": "postmaster: carol\ncrew: ann, :include:DATA/list\nfleet: :include:DATA/outer\nsailor: crew\n" +
+						"club: ann, :include:DATA/list\nowner-club: carol\n",
+					"outer": ":include:DATA/list\nann\n",
+					"list":  "dora, \"|cat >>DATA/prog\"\n",
+				}, func(c *Config) { c.SuperSafe = mode })
+				list := &flakyList{Includer: m.resolver.Includes}
+				m.resolver.Includes = list
+				list.broken.Store(true)
+				_, last := send(t, m, local, "<bob@example.test>", "<"+rcpt+"@example.test>")
+				assert.Contains(t, last, "250 2.0.0")
+				require.NoError(t, m.RunQueue(context.Background(), queue.Filter{}))
+				require.Len(t, mailOf(t, m, "ann"), 1)
+				names := queued(t, m)
+				require.Len(t, names, 1, "the list waits")
+				text, err := os.ReadFile(filepath.Join(m.cfg.QueueDir, names[0]))
+				require.NoError(t, err)
+				assert.Regexp(t, `(?m)^R[A-Z]*::include:.*/list$`, string(text))
+				assert.Regexp(t, `(?m)^C.*(crew|outer|club)(@example.test)?$`, string(text))
+
+				list.broken.Store(false)
+				require.NoError(t, reopen(t, m).RunQueue(context.Background(), queue.Filter{}))
+				assert.Empty(t, queued(t, m))
+				assert.Len(t, mailOf(t, m, "ann"), 1, "no second copy")
+				assert.Len(t, mailOf(t, m, "dora"), 1)
+				assert.Empty(t, mailOf(t, m, "bob"), "no report")
+				assert.Empty(t, mailOf(t, m, "carol"), "no report")
+				prog, err := os.ReadFile(filepath.Join(m.cfg.Data, "prog"))
+				if assert.NoError(t, err) {
+					assert.Equal(t, 1, strings.Count(string(prog), "Subject: test"))
+					assert.Equal(t, rcpt == "club", strings.HasPrefix(string(prog), "From carol"))
+				}
+			})
+		}
+	}
+}
+
 // reopen is another process on the same data: a runner runs once.
 func reopen(t *testing.T, m *MTA) *MTA {
 	t.Helper()

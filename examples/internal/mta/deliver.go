@@ -53,19 +53,24 @@ func targetOf(l *mtakit.Leaf) queue.Target {
 
 // queueAs is what stands in the queue for a leaf. Its origin marks it as final: resolveQueued does not expand it again.
 // Where nobody could tell how it goes on, as with a forward file that cannot be read now, it has to be looked up in all
-// tables again, as if the sender had named it. Senders may not name include files, so that of those the list that has
-// them is looked up again.
+// tables again, as if the sender had named it. An include file that cannot be read keeps its origin, as in sendmail's
+// queue: senders may not name one.
 func queueAs(l *mtakit.Leaf) (addr string, control mtakit.Control) {
 	origin := l.Control.Origin
-	switch text := strings.ToLower(strings.TrimLeft(l.Text, `"`)); {
-	case l.Err == nil, origin == "", strings.EqualFold(origin, l.Text):
-	case strings.HasPrefix(text, "/"), strings.HasPrefix(text, "|"):
-	case strings.HasPrefix(text, ":include:"):
-		return origin, mtakit.Control{}
+	switch {
+	case l.Err == nil, origin == "", strings.EqualFold(origin, l.Text), isInclude(l.Text):
+	case strings.HasPrefix(strings.TrimLeft(l.Text, `"`), "/"), strings.HasPrefix(strings.TrimLeft(l.Text, `"`), "|"):
 	default:
 		return l.Text, mtakit.Control{}
 	}
 	return l.Text, l.Control
+}
+
+// isInclude reports whether an address is an include file.
+func isInclude(text string) bool {
+	const prefix = ":include:"
+	text = strings.TrimLeft(text, `"`)
+	return len(text) > len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
 // targetsOf collects the leaves of all recipients. One that was reached twice gets the message once; it is primary if

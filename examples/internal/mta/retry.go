@@ -67,12 +67,19 @@ func (m *MTA) handOver(sub *submission, claims []queue.Claim) {
 
 // resolveQueued says where a queued recipient goes now. What the client named is looked up again in all tables. What an
 // alias or a forward file made of it is final: expanding it again would multiply mail whose alias names itself, and
-// would refuse the programs and files that only tables may name.
+// would refuse the programs and files that only tables may name. An include file that could not be read is read now, for
+// itself: the other members of its alias have their copies or places in the queue.
 func (m *MTA) resolveQueued(ctx context.Context, u *queue.Unit, r queue.Recipient) ([]queue.Target, error) {
-	if r.Control.Origin != "" {
+	var res *mtakit.Resolution
+	var err error
+	switch {
+	case r.Control.Origin == "":
+		res, err = m.resolver.ResolveText(ctx, u.SenderAddress(), r.Addr)
+	case isInclude(r.Addr):
+		res, err = m.resolver.ResolveMember(ctx, u.SenderAddress(), r.Addr, r.Control)
+	default:
 		return m.finalTarget(ctx, r)
 	}
-	res, err := m.resolver.ResolveText(ctx, u.SenderAddress(), r.Addr)
 	if err != nil {
 		return nil, err
 	}
