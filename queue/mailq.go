@@ -273,8 +273,7 @@ func (d *Dir) render(e *listed, o *Listing) {
 	}
 	if o.needsReading() {
 		ok, err := filelock.TryFlock(f, false)
-		e.locked = err == nil && !ok
-		defer filelock.Unlock(f)
+		e.locked = err == nil && !ok // closing the file unlocks it
 	}
 	text, err := readText(f, size)
 	if err != nil {

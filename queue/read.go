@@ -86,12 +86,13 @@ func (d *Dir) readFrom(f vfs.File, sp *spool, letter byte, id ID) (*entry, error
 // errNoSender: there is no S line. sendmail aborts on such a file and leaves it; so does a claim.
 var errNoSender = errors.New("no envelope sender")
 
-// readText reads a file whose size is known, and notices when it is longer after all.
+// readText reads a plain file whose size is known, and notices when it is longer after all. A read that brings less than it
+// was asked for has met the end.
 func readText(f io.Reader, size int64) (string, error) {
 	b := make([]byte, size+1)
-	n, err := io.ReadFull(f, b)
+	n, err := f.Read(b)
 	switch {
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	case err == io.EOF, err == nil && n < len(b):
 		return string(b[:n]), nil
 	case err != nil:
 		return "", err
