@@ -17,6 +17,7 @@ type submission struct {
 	from     mtakit.Address
 	fromText string // as the queue keeps it: "<ann@example.org>", or bare from the command line
 	rcpts    []submittedRcpt
+	tables   uint64 // generation of the tables that rcpts were resolved with, or an earlier one
 
 	header   []byte // without trace fields of ours
 	body     func() io.Reader
@@ -264,6 +265,7 @@ func isMailbox(route mtakit.Route) bool {
 func (m *MTA) enqueue(ctx context.Context, msg *message, sub *submission, header []byte, targets []*target) ([]queue.Claim, error) {
 	env := m.envelope(msg, sub, header)
 	index := map[[2]string]int{}
+	var units [][]*target
 	for _, t := range targets {
 		k := [2]string{destKey(t), t.Sender}
 		i, ok := index[k]
@@ -271,8 +273,10 @@ func (m *MTA) enqueue(ctx context.Context, msg *message, sub *submission, header
 			i = len(env.Units)
 			index[k] = i
 			env.Units = append(env.Units, queue.UnitSpec{Dest: k[0], Sender: t.Sender})
+			units = append(units, nil)
 		}
 		env.Units[i].Rcpts = append(env.Units[i].Rcpts, t.rcpt)
+		units[i] = append(units[i], t)
 	}
 	draft, err := m.queue.Create(ctx, env)
 	if err != nil {
@@ -284,6 +288,11 @@ func (m *MTA) enqueue(ctx context.Context, msg *message, sub *submission, header
 	claims, err := draft.CommitClaimed(ctx)
 	if err != nil {
 		return nil, errors.Join(err, draft.Abort())
+	}
+	if !sub.queueOnly && sub.hold == "" && len(claims) == len(units) {
+		for i, c := range claims {
+			m.handed.give(c.Unit().ID, sub.tables, units[i])
+		}
 	}
 	return claims, nil
 }

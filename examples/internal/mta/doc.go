@@ -9,6 +9,7 @@
 //	session.go   SMTP commands: admission and resolution at RCPT time
 //	accept.go    the end of DATA: what is delivered at once, what is queued, what is refused
 //	deliver.go   mailers and the grouping of recipients into attempts
+//	handed.go    what a first attempt knows already
 //	retry.go     later attempts, from the queue
 //	report.go    bounces and warnings
 //	observe.go   maillog and statistics

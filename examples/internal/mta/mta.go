@@ -41,6 +41,7 @@ type MTA struct {
 	clients  access.Connections
 	mailers  map[string]mtakit.Mailer
 	hops     hops
+	handed   handed
 	queue    *queue.Dir
 	found    found
 	runner   *queue.Runner

@@ -89,12 +89,13 @@ func (m *MTA) sendReport(ctx context.Context, id string, o *dsn.Original, rcpts 
 	if err != nil {
 		return err
 	}
+	tables := m.tables.Generation().Number
 	res, err := m.resolver.Resolve(ctx, mtakit.Address{}, msg.To)
 	if err != nil {
 		return err
 	}
 	sub := &submission{
-		id: reportID, fromText: "MAILER-DAEMON", header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
+		id: reportID, fromText: "MAILER-DAEMON", tables: tables, header: header.Bytes(), memory: body.Bytes(), inMemory: true, bodySize: int64(body.Len()),
 		body:     func() io.Reader { return bytes.NewReader(body.Bytes()) },
 		bodyType: bodyType, eightBit: bodyType == "8BITMIME", utf8: o.SMTPUTF8, response: true, client: "localhost",
 		rcpts: []submittedRcpt{{text: msg.To.Path(), res: res}},

@@ -70,6 +70,9 @@ func (m *MTA) handOver(sub *submission, claims []queue.Claim) {
 // would refuse the programs and files that only tables may name. An include file that could not be read is read now, for
 // itself: the other members of its alias have their copies or places in the queue.
 func (m *MTA) resolveQueued(ctx context.Context, u *queue.Unit, r queue.Recipient) ([]queue.Target, error) {
+	if to, ok := m.handed.take(u, r, m.tables.Generation().Number); ok {
+		return []queue.Target{to}, nil
+	}
 	var res *mtakit.Resolution
 	var err error
 	switch {

@@ -30,6 +30,7 @@ type transaction struct {
 	mail    smtpd.Mail
 	from    mtakit.Address
 	rcpts   []acceptedRcpt
+	tables  uint64 // generation of the tables at MAIL
 	discard bool
 	hold    string // reason to quarantine the message, "" for none
 }
@@ -95,7 +96,7 @@ func (s *session) Mail(ctx context.Context, cmd smtpd.Mail) error {
 	if err := s.m.room(cmd.Size); err != nil {
 		return err
 	}
-	tx := &transaction{mail: cmd, from: from, discard: s.discard}
+	tx := &transaction{mail: cmd, from: from, tables: s.m.tables.Generation().Number, discard: s.discard}
 	d := s.m.policy.Load().FromPath(ctx, s.client, inside(cmd.Path))
 	if err := s.decided(tx, d, "check_mail", cmd.Path); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (s *session) Data(ctx context.Context, msg *smtpd.Message) (string, error) 
 		return string(id), nil
 	}
 	sub := &submission{
-		from: tx.from, fromText: tx.mail.Path, header: msg.Header(), body: msg.Body, bodySize: msg.BodySize(),
+		from: tx.from, fromText: tx.mail.Path, tables: tx.tables, header: msg.Header(), body: msg.Body, bodySize: msg.BodySize(),
 		bodyType: tx.mail.BodyType, utf8: tx.mail.SMTPUTF8, eightBit: msg.EightBit(),
 		ret: tx.mail.Ret, envID: tx.mail.EnvID, auth: tx.mail.Auth, hold: tx.hold,
 		helo: s.helo, client: s.text, proto: s.proto(), daemon: "MTA",

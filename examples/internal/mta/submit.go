@@ -72,7 +72,7 @@ func (m *MTA) Submit(ctx context.Context, s *Submission) (queue.ID, error) {
 	}
 	now := time.Now()
 	sub := &submission{
-		from: from, fromText: from.Path(), header: m.completeHeader(header, from, s.FullName, now),
+		from: from, fromText: from.Path(), tables: m.tables.Generation().Number, header: m.completeHeader(header, from, s.FullName, now),
 		body: func() io.Reader { return bytes.NewReader(body) }, memory: body, inMemory: true, bodySize: int64(len(body)),
 		bodyType: s.BodyType, ret: s.Ret, envID: s.EnvID, client: s.User + "@localhost", queueOnly: s.QueueOnly,
 	}
