@@ -81,6 +81,9 @@ func TestSyncs(t *testing.T) {
 			stop := trace(t, strace, p.cmd.Process.Pid)
 			send(tt.rcpt)
 			got, after := stop(data)
+			if len(got) > 1 && strings.HasPrefix(got[1], "sync queue/") {
+				slices.Sort(got[:2]) // body and control file may be synced side by side
+			}
 			assert.Equal(t, tt.want, got, "before the 250; after it: %v", after)
 		})
 	}
