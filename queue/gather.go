@@ -39,7 +39,7 @@ type gatherer struct {
 	o *Listing
 	e *listed
 
-	version  int64
+	version  int32
 	last     int64
 	attempts int64
 
@@ -81,7 +81,7 @@ func (g *gatherer) gather(text string) {
 		v := line[1:]
 		switch line[0] {
 		case 'V':
-			g.version = number(v)
+			g.version = int32(number(v))
 		case 'T':
 			e.ctime, created = number(v), true
 		case 'P':

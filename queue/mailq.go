@@ -303,7 +303,7 @@ type printer struct {
 	e *listed
 
 	trusted    bool // as to owner and mode
-	version    int64
+	version    int32
 	created    int64
 	warned     bool
 	quarantine string
@@ -382,7 +382,7 @@ func readFault(text string, err error) string {
 func (p *printer) record(letter byte, v string) {
 	switch letter {
 	case 'V':
-		p.version = number(v)
+		p.version = int32(number(v))
 	case 'T':
 		p.created = number(v)
 	case 'F':
