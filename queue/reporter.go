@@ -26,6 +26,9 @@ func (p *Reporter) Report(ctx context.Context, r *Report) error {
 	u := r.Claim.Unit()
 	o := &dsn.Original{From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
 		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open}
+	if r.Sender != "" {
+		o.From, o.Ret = parsePath(r.Sender), "" // what was asked for was the other one's wish
+	}
 	if u.Flags&FlagResponse != 0 {
 		o.From = mtakit.Address{} // a report that failed: the postmaster's business
 	}

@@ -22,6 +22,9 @@ func (m *MTA) reportQueued(ctx context.Context, r *queue.Report) error {
 		From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
 		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open,
 	}
+	if r.Sender != "" { // failures of a list are its owner's business
+		o.From, o.Ret = senderAddress(r.Sender), ""
+	}
 	var rcpts []dsn.Recipient
 	for _, rr := range r.Rcpts {
 		rcpts = append(rcpts, reportRcpt(rr, r.Expires))
