@@ -88,7 +88,7 @@ func (a Action) apply(ctx context.Context, c Claim) error {
 	return fmt.Errorf("%s: unknown action %d", c.Unit().ID, a.Kind)
 }
 
-// adminLost handles damaged entries: they can be removed, and released once they were repaired.
+// adminLost handles damaged entries: they can be removed or deleted, and released once they were repaired.
 func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -106,6 +106,8 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 					err = nil
 				}
 			}
+		case a.Kind == ActionDelete:
+			err = d.toTrash(sp, 'Q', e.unit, e.dataPath, a.Reason, func() {})
 		case a.Kind == ActionRelease && err == nil:
 			letter := byte('q')
 			if e.file.Quarantine != "" {
@@ -116,7 +118,7 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 		case a.Kind == ActionRelease:
 			return false, storeError(u.ID, err)
 		default:
-			return false, fmt.Errorf("%s: %w: only remove and release apply", u.ID, ErrDamaged)
+			return false, fmt.Errorf("%s: %w: only remove, delete and release apply", u.ID, ErrDamaged)
 		}
 		return true, storeError(u.ID, errors.Join(err, d.syncDir(sp.qfSync)))
 	}

@@ -37,37 +37,43 @@ func (d *Dir) Delete(ctx context.Context, c Claim, note string) error {
 	if err := dc.check(); err != nil {
 		return err
 	}
-	trash := dc.sp.path + "/" + trashDir
-	if err := d.fs.Mkdir(trash, 0o700); err == nil {
-		if err := d.fs.SyncDir(dc.sp.path); err != nil {
-			return storeError(dc.id, err)
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
+	if err := d.toTrash(dc.sp, dc.letter, dc.unit, dc.dataPath, note, dc.end); err != nil {
 		return storeError(dc.id, err)
 	}
-	u := dc.unit
+	return nil
+}
+
+// toTrash moves the files of a unit to the trash of its queue directory, and calls gone when the queue has it no more.
+func (d *Dir) toTrash(sp *spool, letter byte, u *Unit, dataPath, note string, gone func()) error {
+	trash := sp.path + "/" + trashDir
+	if err := d.fs.Mkdir(trash, 0o700); err == nil {
+		if err := d.fs.SyncDir(sp.path); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	e := JournalEntry{Time: time.Now(), Action: "delete", ID: u.ID, Sender: u.Sender, Note: note}
 	for _, r := range u.Rcpts {
 		e.Rcpts = append(e.Rcpts, r.Addr)
 	}
-	if err := d.journal(dc.sp, e); err != nil {
-		return storeError(dc.id, err)
+	if err := d.journal(sp, e); err != nil {
+		return err
 	}
 	// The control file first: without it nothing is delivered, and Recover knows that its body still belongs to it.
-	if err := d.fs.Rename(dc.path(), trash+"/"+string(dc.letter)+"f"+string(dc.id)); err != nil {
-		return storeError(dc.id, err)
+	if err := d.fs.Rename(sp.file(letter, u.ID), trash+"/"+string(letter)+"f"+string(u.ID)); err != nil {
+		return err
 	}
-	dc.end()
-	err := errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.qfSync))
-	if err == nil {
-		if err = d.fs.Rename(dc.dataPath, trash+"/df"+string(dc.id)); errors.Is(err, fs.ErrNotExist) {
-			return nil // it had no body
-		}
+	gone()
+	if err := errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.qfSync)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.dfSync))
+	if err := d.fs.Rename(dataPath, trash+"/df"+string(u.ID)); errors.Is(err, fs.ErrNotExist) {
+		return nil // it had no body
+	} else if err != nil {
+		return err
 	}
-	return storeError(dc.id, err)
+	return errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.dfSync))
 }
 
 func (d *Dir) journal(sp *spool, e JournalEntry) error {
@@ -94,7 +100,7 @@ func (d *Dir) deleted(sp *spool) ([]name, error) {
 	}
 	var out []name
 	for _, e := range entries {
-		if n, ok := parseName(e.Name()); ok && strings.IndexByte("qh", n.letter) >= 0 {
+		if n, ok := parseName(e.Name()); ok && strings.IndexByte("qhQ", n.letter) >= 0 {
 			n.sp = sp
 			out = append(out, n)
 		}
@@ -179,7 +185,11 @@ func (d *Dir) Purge(ctx context.Context, age time.Duration) (purged int, err err
 			// The control file first, so that nothing comes back without its body.
 			if err = d.fs.Remove(control); err == nil {
 				purged++
-				err = errors.Join(d.fs.SyncDir(trash), d.fs.Remove(trash+"/df"+string(n.id)),
+				body := d.fs.Remove(trash + "/df" + string(n.id))
+				if errors.Is(body, fs.ErrNotExist) {
+					body = nil // it had none
+				}
+				err = errors.Join(d.fs.SyncDir(trash), body,
 					d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id}))
 			}
 			errs = append(errs, err)
