@@ -5,33 +5,61 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 )
 
+// adminWorkers is how many units Admin changes at once. Each change waits for the disk, and those that wait share a sync.
+const adminWorkers = 16
+
 // Admin changes the units that match. See Store.
 func (d *Dir) Admin(ctx context.Context, f Filter, a Action) (AdminResult, error) {
+	workers := adminWorkers
+	if a.Kind == ActionCall { // Do is the caller's, and need not be fit for that
+		workers = 1
+	}
+	var mu sync.Mutex
 	var res AdminResult
 	var errs []error
+	units := make(chan *Unit)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for u := range units {
+				changed, err := d.adminOne(ctx, u, f, a)
+				mu.Lock()
+				switch {
+				case err != nil:
+					res.Failed++
+					errs = append(errs, err)
+				case changed:
+					res.Changed++
+				default:
+					res.Busy++
+				}
+				if a.Progress != nil {
+					a.Progress(u, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	seen := make(map[ID]bool) // what is changed gets a new file, which the listing may come upon, too
 	for u, err := range d.List(ctx, f) {
 		if err != nil {
+			mu.Lock()
 			errs = append(errs, err)
+			mu.Unlock()
 			continue
 		}
-		res.Matched++
-		changed, err := d.adminOne(ctx, u, f, a)
-		switch {
-		case err != nil:
-			res.Failed++
-			errs = append(errs, err)
-		case changed:
-			res.Changed++
-		default:
-			res.Busy++
-		}
-		if a.Progress != nil {
-			a.Progress(u, err)
+		if !seen[u.ID] {
+			seen[u.ID] = true
+			units <- u
 		}
 	}
+	close(units)
+	wg.Wait()
+	res.Matched = len(seen)
 	return res, errors.Join(errs...)
 }
 

@@ -182,6 +182,46 @@ func TestLostIsDeleted(t *testing.T) {
 	}
 }
 
+// TestAdminMany: many units are changed at once, each once, and Progress hears of every one; what Do does comes one at a time.
+func TestAdminMany(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	d, err := Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	for range n {
+		for _, c := range put(t, d, &Envelope{Sender: "<a@b.example>", Units: []UnitSpec{to("<x@y.example>", "")}}) {
+			c.Release()
+		}
+	}
+	all := Filter{States: []State{Ready, Deferred, Held, Quarantined, Lost}}
+	calls := 0
+	do := func(a Action) {
+		done := 0
+		a.Progress = func(*Unit, error) { done++ }
+		res, err := d.Admin(t.Context(), all, a)
+		require.NoError(t, err)
+		assert.Equal(t, AdminResult{Matched: n, Changed: n}, res)
+		assert.Equal(t, n, done)
+	}
+	do(Action{Kind: ActionHold, Reason: "wait"})
+	do(Action{Kind: ActionCall, Do: func(context.Context, Claim) error { calls++; return nil }})
+	assert.Equal(t, n, calls)
+	do(Action{Kind: ActionRelease})
+	do(Action{Kind: ActionDelete})
+	journal, err := os.ReadFile(filepath.Join(d.root, trashDir, "journal"))
+	require.NoError(t, err)
+	assert.Equal(t, n, strings.Count(string(journal), `"action":"delete"`))
+	purged, err := d.Purge(t.Context(), time.Hour)
+	require.NoError(t, err)
+	assert.Zero(t, purged)
+	purged, err = d.Purge(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, n, purged)
+	journal, err = os.ReadFile(filepath.Join(d.root, trashDir, "journal"))
+	require.NoError(t, err)
+	assert.Equal(t, n, strings.Count(string(journal), `"action":"purge"`))
+}
+
 // TestHostStatus: the Runner records what hosts answered, in sendmail's files.
 func TestHostStatus(t *testing.T) {
 	status := HostStatusDir{Path: t.TempDir()}

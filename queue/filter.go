@@ -139,7 +139,7 @@ type Action struct {
 	// Do is called by ActionCall with each unit claimed. It ends the claim itself or returns with it still held, which
 	// releases it. Bounce, reroute and undo are made of it.
 	Do func(ctx context.Context, c Claim) error
-	// Progress, if not nil, is called after each unit.
+	// Progress, if not nil, is called after each unit, one call at a time.
 	Progress func(u *Unit, err error)
 }
 

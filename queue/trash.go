@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -46,11 +47,7 @@ func (d *Dir) Delete(ctx context.Context, c Claim, note string) error {
 // toTrash moves the files of a unit to the trash of its queue directory, and calls gone when the queue has it no more.
 func (d *Dir) toTrash(sp *spool, letter byte, u *Unit, dataPath, note string, gone func()) error {
 	trash := sp.path + "/" + trashDir
-	if err := d.fs.Mkdir(trash, 0o700); err == nil {
-		if err := d.fs.SyncDir(sp.path); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
+	if err := d.makeTrash(sp, trash); err != nil {
 		return err
 	}
 	e := JournalEntry{Time: time.Now(), Action: "delete", ID: u.ID, Sender: u.Sender, Note: note}
@@ -76,17 +73,36 @@ func (d *Dir) toTrash(sp *spool, letter byte, u *Unit, dataPath, note string, go
 	return errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.dfSync))
 }
 
-func (d *Dir) journal(sp *spool, e JournalEntry) error {
+// makeTrash makes the directory if it is missing. Nobody uses it before it is safe.
+func (d *Dir) makeTrash(sp *spool, trash string) error {
+	d.trashMu.Lock()
+	defer d.trashMu.Unlock()
+	err := d.fs.Mkdir(trash, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = d.fs.SyncDir(sp.path)
+	}
+	return err
+}
+
+// journal adds entries to the journal of a queue directory.
+func (d *Dir) journal(sp *spool, entries ...JournalEntry) error {
 	f, err := d.fs.OpenFile(sp.path+"/"+trashDir+"/journal", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	b, err := json.Marshal(e)
-	if err != nil {
-		return err
+	var text []byte
+	for _, e := range entries {
+		b, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, b...), '\n')
 	}
-	if _, err := f.Write(append(b, '\n')); err != nil {
+	if _, err := f.Write(text); err != nil {
 		return err
 	}
 	return d.sync(f)
@@ -166,34 +182,55 @@ func (d *Dir) undelete(ctx context.Context, n name) error {
 	return nil
 }
 
+// purgeBatch is how many entries share the syncs of Purge.
+const purgeBatch = 256
+
 // Purge removes for good what was deleted longer than age ago.
 func (d *Dir) Purge(ctx context.Context, age time.Duration) (purged int, err error) {
 	var errs []error
 	for _, sp := range d.spools {
 		names, err := d.deleted(sp)
 		errs = append(errs, err)
-		trash := sp.path + "/" + trashDir
-		for _, n := range names {
+		for batch := range slices.Chunk(names, purgeBatch) {
 			if err := ctx.Err(); err != nil {
-				return purged, err
+				return purged, errors.Join(append(errs, err)...)
 			}
-			control := trash + "/" + string(n.letter) + "f" + string(n.id)
-			fi, err := d.fs.Lstat(control)
-			if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
-				continue
-			}
-			// The control file first, so that nothing comes back without its body.
-			if err = d.fs.Remove(control); err == nil {
-				purged++
-				body := d.fs.Remove(trash + "/df" + string(n.id))
-				if errors.Is(body, fs.ErrNotExist) {
-					body = nil // it had none
-				}
-				err = errors.Join(d.fs.SyncDir(trash), body,
-					d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id}))
-			}
+			n, err := d.purge(sp, batch, age)
+			purged += n
 			errs = append(errs, err)
 		}
 	}
 	return purged, errors.Join(errs...)
+}
+
+// purge removes those of a few entries that are old enough: the control files first, so that nothing comes back without
+// its body.
+func (d *Dir) purge(sp *spool, names []name, age time.Duration) (purged int, err error) {
+	var errs []error
+	var gone []JournalEntry
+	trash := sp.path + "/" + trashDir
+	for _, n := range names {
+		control := trash + "/" + string(n.letter) + "f" + string(n.id)
+		fi, err := d.fs.Lstat(control)
+		if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
+			continue
+		}
+		if err := d.fs.Remove(control); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		gone = append(gone, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id})
+	}
+	if len(gone) == 0 {
+		return 0, errors.Join(errs...)
+	}
+	if err := d.fs.SyncDir(trash); err != nil {
+		return len(gone), errors.Join(append(errs, err)...)
+	}
+	for _, e := range gone {
+		if err := d.fs.Remove(trash + "/df" + string(e.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have had none
+			errs = append(errs, err)
+		}
+	}
+	return len(gone), errors.Join(append(errs, d.journal(sp, gone...))...)
 }
