@@ -79,7 +79,7 @@ func (c *command) list(ctx context.Context, args []string) int {
 	if err != nil {
 		return c.fail(err)
 	}
-	l, dir, rest, err := queue.ParseMailqArgs(args)
+	_, dir, rest, err := queue.ParseMailqArgs(args)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -100,7 +100,8 @@ func (c *command) list(ctx context.Context, args []string) int {
 		return c.fail(err)
 	}
 	// The same again behind what the configuration says, over which the command line wins.
-	if l, _, _, err = queue.ParseMailqArgs(append(configured, args...)); err != nil {
+	l, _, _, err := queue.ParseMailqArgs(append(configured, args...))
+	if err != nil {
 		return c.fail(err)
 	}
 	d, err := c.open(!asJSON)

@@ -65,7 +65,7 @@ func (q *Queue) set(key, value string) (err error) {
 	case "I":
 		q.Interval, err = queue.ParseInterval(value, time.Minute)
 	default:
-		return fmt.Errorf("Q%s: unknown queue equate %s=", q.Name, strings.TrimSpace(key))
+		return fmt.Errorf("%s: unknown queue equate %s=", "Q"+q.Name, strings.TrimSpace(key))
 	}
 	if err != nil {
 		return fmt.Errorf("queue %s: %s=%s: %w", q.Name, key, value, err)
