@@ -5,33 +5,61 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 )
 
+// adminWorkers is how many units Admin changes at once. Each change waits for the disk, and those that wait share a sync.
+const adminWorkers = 16
+
 // Admin changes the units that match. See Store.
 func (d *Dir) Admin(ctx context.Context, f Filter, a Action) (AdminResult, error) {
+	workers := adminWorkers
+	if a.Kind == ActionCall { // Do is the caller's, and need not be fit for that
+		workers = 1
+	}
+	var mu sync.Mutex
 	var res AdminResult
 	var errs []error
+	units := make(chan *Unit)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for u := range units {
+				changed, err := d.adminOne(ctx, u, f, a)
+				mu.Lock()
+				switch {
+				case err != nil:
+					res.Failed++
+					errs = append(errs, err)
+				case changed:
+					res.Changed++
+				default:
+					res.Busy++
+				}
+				if a.Progress != nil {
+					a.Progress(u, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	seen := make(map[ID]bool) // what is changed gets a new file, which the listing may come upon, too
 	for u, err := range d.List(ctx, f) {
 		if err != nil {
+			mu.Lock()
 			errs = append(errs, err)
+			mu.Unlock()
 			continue
 		}
-		res.Matched++
-		changed, err := d.adminOne(ctx, u, f, a)
-		switch {
-		case err != nil:
-			res.Failed++
-			errs = append(errs, err)
-		case changed:
-			res.Changed++
-		default:
-			res.Busy++
-		}
-		if a.Progress != nil {
-			a.Progress(u, err)
+		if !seen[u.ID] {
+			seen[u.ID] = true
+			units <- u
 		}
 	}
+	close(units)
+	wg.Wait()
+	res.Matched = len(seen)
 	return res, errors.Join(errs...)
 }
 
@@ -88,7 +116,7 @@ func (a Action) apply(ctx context.Context, c Claim) error {
 	return fmt.Errorf("%s: unknown action %d", c.Unit().ID, a.Kind)
 }
 
-// adminLost handles damaged entries: they can be removed, and released once they were repaired.
+// adminLost handles damaged entries: they can be removed or deleted, and released once they were repaired.
 func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -106,6 +134,8 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 					err = nil
 				}
 			}
+		case a.Kind == ActionDelete:
+			err = d.toTrash(sp, 'Q', e.unit, e.dataPath, a.Reason, func() {})
 		case a.Kind == ActionRelease && err == nil:
 			letter := byte('q')
 			if e.file.Quarantine != "" {
@@ -116,7 +146,7 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 		case a.Kind == ActionRelease:
 			return false, storeError(u.ID, err)
 		default:
-			return false, fmt.Errorf("%s: %w: only remove and release apply", u.ID, ErrDamaged)
+			return false, fmt.Errorf("%s: %w: only remove, delete and release apply", u.ID, ErrDamaged)
 		}
 		return true, storeError(u.ID, errors.Join(err, d.syncDir(sp.qfSync)))
 	}

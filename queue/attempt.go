@@ -26,6 +26,9 @@ type Target struct {
 	Err error
 }
 
+// owned reports whether what goes to a target has a sender of its own, the owner of a list.
+func (t *Target) owned(u *Unit) bool { return t.Sender != "" && t.Sender != u.Sender }
+
 // Outcome is what became of one target of one recipient.
 type Outcome struct {
 	Index  int // of the recipient in Unit.Rcpts
@@ -133,6 +136,9 @@ func (r *Runner) callMailer(ctx context.Context, c Claim, g *group, out []Outcom
 		rcpt := &u.Rcpts[out[i].Index]
 		t := &out[i].Target
 		mr := mtakit.Recipient{Addr: t.Addr, Route: t.Route, Control: t.Control, Original: rcpt.Original, Notify: rcpt.Notify()}
+		if t.owned(u) {
+			mr.Notify, a.Ret = 0, "" // the owner asked for nothing
+		}
 		if mr.Control == (mtakit.Control{}) {
 			mr.Control = rcpt.Control
 		}

@@ -89,6 +89,8 @@ type Dir struct {
 
 	lazy atomic.Pointer[func()] // a Runner calls flush; see setLazy
 
+	trashMu sync.Mutex // while a trash directory is made
+
 	mu      sync.Mutex
 	held    map[ID]*dirClaim // claims of this process
 	notify  map[int]func(*Unit)

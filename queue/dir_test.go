@@ -134,6 +134,94 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestLostIsDeleted: an operator can delete what was set aside, too, and bring it back as it was. Neither a body that is missing
+// nor the time between stands in the way.
+func TestLostIsDeleted(t *testing.T) {
+	t.Parallel()
+	for _, body := range []bool{true, false} {
+		root := t.TempDir()
+		d, err := Open(root, nil)
+		require.NoError(t, err)
+		files := func() (names []string) {
+			entries, err := os.ReadDir(root)
+			require.NoError(t, err)
+			for _, e := range entries {
+				if !e.IsDir() {
+					names = append(names, e.Name())
+				}
+			}
+			return names
+		}
+		want := []string{"QfX"}
+		require.NoError(t, os.WriteFile(filepath.Join(root, "QfX"), []byte("V8\nS<>\nxgarbage\n.\n"), 0o600))
+		if body {
+			want = append(want, "dfX")
+			require.NoError(t, os.WriteFile(filepath.Join(root, "dfX"), []byte("body\n"), 0o600))
+		}
+		remove := func() {
+			res, err := d.Admin(t.Context(), Filter{States: []State{Lost}}, Action{Kind: ActionDelete, Reason: "rubbish"})
+			require.NoError(t, err)
+			assert.Equal(t, AdminResult{Matched: 1, Changed: 1}, res)
+			assert.Empty(t, files())
+			ids, err := d.Deleted(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, []ID{"X"}, ids)
+		}
+		remove()
+		_, err = d.Recover(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, d.Undelete(t.Context(), "X"))
+		assert.Equal(t, want, files())
+		remove()
+		n, err := d.Purge(t.Context(), 0)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		left, err := os.ReadDir(filepath.Join(root, trashDir))
+		require.NoError(t, err)
+		assert.Len(t, left, 1, "the journal")
+	}
+}
+
+// TestAdminMany: many units are changed at once, each once, and Progress hears of every one; what Do does comes one at a time.
+func TestAdminMany(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	d, err := Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	for range n {
+		for _, c := range put(t, d, &Envelope{Sender: "<a@b.example>", Units: []UnitSpec{to("<x@y.example>", "")}}) {
+			c.Release()
+		}
+	}
+	all := Filter{States: []State{Ready, Deferred, Held, Quarantined, Lost}}
+	calls := 0
+	do := func(a Action) {
+		done := 0
+		a.Progress = func(*Unit, error) { done++ }
+		res, err := d.Admin(t.Context(), all, a)
+		require.NoError(t, err)
+		assert.Equal(t, AdminResult{Matched: n, Changed: n}, res)
+		assert.Equal(t, n, done)
+	}
+	do(Action{Kind: ActionHold, Reason: "wait"})
+	do(Action{Kind: ActionCall, Do: func(context.Context, Claim) error { calls++; return nil }})
+	assert.Equal(t, n, calls)
+	do(Action{Kind: ActionRelease})
+	do(Action{Kind: ActionDelete})
+	journal, err := os.ReadFile(filepath.Join(d.root, trashDir, "journal"))
+	require.NoError(t, err)
+	assert.Equal(t, n, strings.Count(string(journal), `"action":"delete"`))
+	purged, err := d.Purge(t.Context(), time.Hour)
+	require.NoError(t, err)
+	assert.Zero(t, purged)
+	purged, err = d.Purge(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, n, purged)
+	journal, err = os.ReadFile(filepath.Join(d.root, trashDir, "journal"))
+	require.NoError(t, err)
+	assert.Equal(t, n, strings.Count(string(journal), `"action":"purge"`))
+}
+
 // TestHostStatus: the Runner records what hosts answered, in sendmail's files.
 func TestHostStatus(t *testing.T) {
 	status := HostStatusDir{Path: t.TempDir()}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type Filter struct {
 	Sender, Rcpt []string
 	Domain       []string // domain of a recipient, ignoring case
 	Dest         []string // destination key
+	Groups       []string // queue group, ignoring case; "mqueue" is the default one
 	// OlderThan and NewerThan bound the age since Created.
 	OlderThan, NewerThan time.Duration
 	// MinSize and MaxSize bound the size of the body in bytes; zero means no bound.
@@ -51,6 +53,7 @@ func (f *Filter) Match(u *Unit, now time.Time) bool {
 		f.MaxSize > 0 && u.BodySize > f.MaxSize,
 		u.Attempts < f.MinAttempts,
 		len(f.Dest) > 0 && !slices.Contains(f.Dest, u.Dest),
+		len(f.Groups) > 0 && !slices.ContainsFunc(f.Groups, func(g string) bool { return strings.EqualFold(g, cmp.Or(u.Group, "mqueue")) }),
 		len(f.Sender) > 0 && !matchAddress(f.Sender, u.Sender),
 		len(f.Rcpt) > 0 && !slices.ContainsFunc(u.Rcpts, func(r Recipient) bool { return matchAddress(f.Rcpt, r.Addr) }),
 		len(f.Domain) > 0 && !f.matchDomain(u),
@@ -136,7 +139,7 @@ type Action struct {
 	// Do is called by ActionCall with each unit claimed. It ends the claim itself or returns with it still held, which
 	// releases it. Bounce, reroute and undo are made of it.
 	Do func(ctx context.Context, c Claim) error
-	// Progress, if not nil, is called after each unit.
+	// Progress, if not nil, is called after each unit, one call at a time.
 	Progress func(u *Unit, err error)
 }
 

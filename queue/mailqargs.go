@@ -12,9 +12,9 @@ import (
 var ErrNotMailq = errors.New("not an option of mailq")
 
 // ParseMailqArgs reads the arguments of sendmail -bp and mailq: -v, -bp, -Ac, -Am, -qQ[text], -qL, -q[!]Itext, -q[!]Rtext,
-// -q[!]Stext, -qGgroup, -OName=value and -oXvalue for QueueDirectory, MinQueueAge, MaxQueueAge, MaxQueueRunSize, QueueLA,
-// QueueFactor, QueueSortOrder and Timeout. dir is the queue directory if one was named. Arguments that it does not know
-// are returned as rest, in their order.
+// -q[!]Stext, -qGgroup, -oQdir, and -OName=value for QueueDirectory, MinQueueAge, MaxQueueAge, MaxQueueRunSize, QueueLA,
+// QueueFactor, QueueSortOrder and, without effect, Timeout. dir is the queue directory if one was named. Arguments that it
+// does not know are returned as rest, in their order; an unknown option is ErrNotMailq.
 func ParseMailqArgs(args []string) (l Listing, dir string, rest []string, err error) {
 	for i := 0; i < len(args); i++ {
 		a := args[i]
@@ -78,7 +78,11 @@ func asSendmail(text string) error { return errors.New(text) }
 
 func (l *Listing) option(s string, dir *string) (err error) {
 	name, value, _ := strings.Cut(s, "=")
-	switch strings.ToLower(name) {
+	name = strings.ToLower(name)
+	if name == "timeout" || strings.HasPrefix(name, "timeout.") {
+		return nil // it changes no listing
+	}
+	switch name {
 	case "queuedirectory":
 		*dir = value
 	case "minqueueage":

@@ -65,6 +65,9 @@ func (r *Report) DSN() (*dsn.Original, []dsn.Recipient) {
 	u := r.Claim.Unit()
 	o := &dsn.Original{From: u.SenderAddress(), EnvID: u.EnvID, Ret: u.Ret(), Client: u.Macro("_"), Arrived: u.Created,
 		SMTPUTF8: u.SMTPUTF8, BodyType: u.BodyType, Size: u.Size(), Open: r.Claim.Open}
+	if r.Sender != "" {
+		o.From, o.Ret = parsePath(r.Sender), "" // what was asked for was the other one's wish
+	}
 	rcpts := make([]dsn.Recipient, len(r.Rcpts))
 	for i := range r.Rcpts {
 		rcpts[i] = r.Rcpts[i].DSN(r.Expires)

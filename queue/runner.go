@@ -379,6 +379,7 @@ func (r *Runner) Resume(dest string) {
 		l := r.lane(dest)
 		l.paused, l.until, l.failures = false, time.Time{}, 0
 		r.activate(l)
+		r.dropLane(l)
 	}
 	r.dispatch()
 	r.kick()

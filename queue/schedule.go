@@ -272,12 +272,18 @@ func (r *Runner) leave(it *item) {
 	r.dropLane(l)
 }
 
-// dropLane forgets a lane that has nothing to remember.
+// dropLane forgets a lane that has nothing to remember, or makes expireTimers do so when that is the case.
 func (r *Runner) dropLane(l *lane) {
-	if l.items == 0 && l.running == 0 && !l.paused && l.failures == 0 && !l.next.After(time.Now()) {
-		delete(r.lanes, l.dest)
-		delete(r.stalled, l)
+	if l.items > 0 || l.running > 0 || l.paused {
+		return
 	}
+	if now := time.Now(); l.until.After(now) || l.next.After(now) {
+		r.stalled[l] = struct{}{}
+		r.kick()
+		return
+	}
+	delete(r.lanes, l.dest)
+	delete(r.stalled, l)
 }
 
 // kick makes Run look at the timers again.
@@ -316,7 +322,11 @@ func (r *Runner) expireTimers(now time.Time) time.Duration {
 		}
 		if d := at.Sub(now); d <= 0 {
 			delete(r.stalled, l)
-			r.activate(l)
+			if l.items == 0 {
+				r.dropLane(l)
+			} else {
+				r.activate(l)
+			}
 		} else {
 			wait = min(wait, d)
 		}

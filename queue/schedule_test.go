@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -312,6 +313,153 @@ func TestAliasWithOwner(t *testing.T) {
 		synctest.Wait()
 		assert.Zero(t, w.left())
 		assert.ElementsMatch(t, []string{"ann@example.org>ok@example.net", "owner-list@example.org>late@example.net", "owner-list@example.org>late@example.net"}, senders)
+		stop()
+	})
+}
+
+// TestOwnerIsTold: what becomes of the members of a list with an owner is told to the owner, with what a new message asks for,
+// and the sender who wanted to hear of the success hears that the list was expanded. A member that waits carries what
+// sendmail writes for it: flags FDA, no RET=.
+func TestOwnerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		w.runner.o.Resolve = func(_ context.Context, u *Unit, r Recipient) (ts []Target, err error) {
+			if r.Address().Local != "list" {
+				return []Target{{Addr: r.Address(), Route: mtakit.Route{Mailer: "esmtp", Host: "later"}}}, nil
+			}
+			for _, name := range []string{"fine", "unknown", "later"} {
+				a := mtakit.Address{Local: name, Domain: "example.net"}
+				ts = append(ts, Target{Addr: a, Route: mtakit.Route{Mailer: "esmtp", Host: name}, Queue: a.String(), Sender: "owner-list@example.org",
+					Control: mtakit.Control{Origin: "<list@example.org>", Alias: true}})
+			}
+			return ts, nil
+		}
+		w.answer = func(_ int, a *mtakit.Attempt) error {
+			assert.Equal(t, "owner-list@example.org", a.From.String())
+			assert.Zero(t, a.Rcpts[0].Notify)
+			assert.Empty(t, a.Ret)
+			switch a.Host {
+			case "unknown":
+				return &mtakit.Error{Code: 550, Status: mtakit.StatusBadMailbox, Text: "User unknown"}
+			case "later":
+				return &mtakit.Error{Code: 451, Text: "later"}
+			}
+			return nil
+		}
+		stop := w.run()
+		d, err := w.dir.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", EnvID: "abc", Flags: FlagRet | FlagNoBody, Units: []UnitSpec{{Rcpts: []Recipient{{
+			Addr: "<list@example.org>", Original: "rfc822;list@orig.example", Flags: RcptPrimary | RcptNotify | RcptSuccess}}}}})
+		require.NoError(t, err)
+		require.NoError(t, d.Commit(t.Context()))
+		synctest.Wait()
+		for u := range w.dir.List(t.Context(), Filter{}) {
+			assert.Equal(t, RcptFailure|RcptDelay|RcptAlias, u.Rcpts[0].Flags)
+			assert.Equal(t, "rfc822;list@orig.example", u.Rcpts[0].Original)
+			assert.Equal(t, "abc", u.EnvID)
+			assert.Empty(t, u.Ret())
+		}
+		assert.Equal(t, 1, w.left())
+		told := map[string]string{}
+		for _, r := range w.reported() {
+			for _, rr := range r.Rcpts {
+				told[r.Sender+" "+string(rr.Action)] += rr.Target.Addr.String()
+			}
+		}
+		assert.Equal(t, map[string]string{" expanded": "list@example.org", "owner-list@example.org failed": "unknown@example.net"}, told)
+		time.Sleep(6 * 24 * time.Hour) // the one that waits bounces to the owner, too, whose unit it is
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		last := w.reported()[len(w.reported())-1]
+		assert.Equal(t, "owner-list@example.org", last.Claim.Unit().Sender)
+		assert.Equal(t, ActionFailed, last.Rcpts[0].Action)
+		stop()
+	})
+}
+
+// TestReporterTellsTheOwner: a Report with a Sender goes there, whole, whatever the message's sender asked for.
+func TestReporterTellsTheOwner(t *testing.T) {
+	t.Parallel()
+	d, err := Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	w, err := d.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", Header: []byte("Subject: x\n"), Flags: FlagRet | FlagNoBody,
+		Units: []UnitSpec{{Rcpts: []Recipient{{Addr: "<list@example.org>", Flags: RcptPrimary | RcptFailure}}}}})
+	require.NoError(t, err)
+	_, err = w.Write([]byte("the body\n"))
+	require.NoError(t, err)
+	claims, err := w.CommitClaimed(t.Context())
+	require.NoError(t, err)
+	defer claims[0].Release()
+	rr := ReportRcpt{Recipient: claims[0].Unit().Rcpts[0], Action: ActionFailed, Target: Target{Addr: mtakit.Address{Local: "unknown", Domain: "example.net"}},
+		Result: mtakit.Result{Err: &mtakit.Error{Code: 550, Status: mtakit.StatusBadMailbox, Text: "User unknown"}}}
+	p := &Reporter{Store: d, Host: "mx.example.org"}
+	require.NoError(t, p.Report(t.Context(), &Report{Claim: claims[0], Rcpts: []ReportRcpt{rr}, Sender: "owner-list@example.org"}))
+	n := 0
+	for u, err := range d.List(t.Context(), Filter{Sender: []string{"<>"}}) {
+		require.NoError(t, err)
+		n++
+		assert.Equal(t, "<owner-list@example.org>", u.Rcpts[0].Addr)
+		body, err := os.ReadFile(d.spools[0].file('d', u.ID))
+		require.NoError(t, err)
+		assert.Contains(t, string(body), "the body\n")
+	}
+	assert.Equal(t, 1, n)
+}
+
+// TestDeliverByNotify: the sender hears that the time is over, in sendmail's words, once, and delivery goes on.
+func TestDeliverByNotify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Retry: func(*Unit) time.Duration { return 5 * time.Minute }})
+		w.answer = func(try int, _ *mtakit.Attempt) error {
+			if time.Since(w.start) < 9*time.Hour {
+				return temporary("")
+			}
+			return nil
+		}
+		stop := w.run()
+		d, err := w.dir.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", DeliverBy: DeliverBy{ByNotify, 30 * time.Minute}, Units: []UnitSpec{{Rcpts: []Recipient{{
+			Addr: "<bob@example.net>", Flags: RcptPrimary | RcptFailure | RcptDelay}}}}})
+		require.NoError(t, err)
+		require.NoError(t, d.Commit(t.Context()))
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		if assert.Len(t, w.reported(), 1) {
+			assert.Equal(t, "Warning: Delivery time (1800s) exceeded", w.reported()[0].Text)
+		}
+		stop()
+	})
+}
+
+// TestLanesAreForgotten: what is known of a destination goes when it has no more mail and its back-off and rate limit are
+// over, so that a server which runs for years keeps nothing of destinations that are gone.
+func TestLanesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Return: Timeouts{Normal: time.Hour}, Limits: func(string) Limit { return Limit{Interval: 10 * time.Minute} }})
+		w.answer = func(_ int, a *mtakit.Attempt) error {
+			if a.Host == "up.example" {
+				return nil
+			}
+			return refused(0, a)
+		}
+		stop := w.run()
+		for i := range 20 {
+			w.queue(fmt.Sprintf("bob@down%d.example", i))
+		}
+		w.queue("bob@up.example")
+		w.runner.Pause("paused.example")
+		w.runner.Resume("paused.example")
+		w.runner.Pause("stays.example")
+		lanes := func() int {
+			w.runner.mu.Lock()
+			defer w.runner.mu.Unlock()
+			return len(w.runner.lanes)
+		}
+		synctest.Wait()
+		assert.Equal(t, 22, lanes())
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		assert.Zero(t, w.left())
+		assert.Equal(t, 1, lanes(), "the one that is paused")
 		stop()
 	})
 }

@@ -18,6 +18,9 @@ type Report struct {
 	// Claim is the unit as it was before the attempt, with its body. It is for the time of the call.
 	Claim Claim
 	Rcpts []ReportRcpt
+	// Sender is whom the report concerns in place of the unit's sender: the owner of the list that the recipients are members
+	// of. Empty means the unit's.
+	Sender string
 	// Text is the summary that logs show after "DSN: ": "User unknown", "Return receipt", "Warning: could not send
 	// message for past 4 hours", "Cannot send message for 5 days".
 	Text string
@@ -210,7 +213,10 @@ func (a *attempt) settle(ctx context.Context) (*Unit, error) {
 			return nil, err
 		}
 		f := c.Unit()
-		if err := c.Reschedule(ctx, now.Add(a.r.o.retry(f)), func(u *Unit) { u.Attempts, u.LastAttempt = 1, now }); err != nil {
+		if err := c.Reschedule(ctx, now.Add(a.r.o.retry(f)), func(u *Unit) {
+			u.Attempts, u.LastAttempt = 1, now
+			u.Flags &^= FlagRet
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -265,6 +271,7 @@ func (a *attempt) afterError(ctx context.Context) *Unit {
 func (a *attempt) sort() {
 	u := a.u
 	seen := make([]bool, len(u.Rcpts))
+	expanded := make([]bool, len(u.Rcpts))
 	a.status = u.Status
 	var events []*mtakit.Event
 	for _, o := range a.out {
@@ -287,6 +294,14 @@ func (a *attempt) sort() {
 				rcpt.Flags |= RcptAlias
 			}
 		}
+		if o.Target.owned(u) {
+			// From here on it is the owner's mail: what the sender asked to hear ends with the list.
+			if rcpt.Flags&RcptSuccess != 0 && !expanded[o.Index] {
+				expanded[o.Index] = true
+				a.reports = append(a.reports, ReportRcpt{u.Rcpts[o.Index], ActionExpanded, Target{Addr: u.Rcpts[o.Index].Address()}, mtakit.Result{}, a.began})
+			}
+			rcpt.Flags = rcpt.Flags&^(RcptNotify|RcptSuccess) | RcptFailure | RcptDelay
+		}
 		switch {
 		case o.Result.Err == nil:
 			if rcpt.Flags&RcptSuccess != 0 {
@@ -299,7 +314,7 @@ func (a *attempt) sort() {
 		case mtakit.Temporary(o.Result.Err):
 			rcpt.Status = statusText(o.Result)
 			a.status = rcpt.Status
-			if o.Target.Sender != "" && o.Target.Sender != u.Sender {
+			if o.Target.owned(u) {
 				if a.forks == nil {
 					a.forks = make(map[string][]Recipient)
 				}
@@ -396,6 +411,9 @@ func (a *attempt) expireOrWarn(now time.Time) (warned bool) {
 			Delay: now.Sub(a.u.Created), XDelay: -1, Priority: a.u.Priority, Status: status, Stat: text})
 	case !warn.IsZero() && !now.Before(warn):
 		text := "Warning: could not send message for past " + spell(warn.Sub(a.u.Created))
+		if by := a.u.DeliverBy; by.Mode&ByNotify != 0 && warn.Equal(a.u.Created.Add(by.After)) {
+			text = fmt.Sprintf("Warning: Delivery time (%ds) exceeded", int64(by.After/time.Second))
+		}
 		for _, rcpt := range a.rest {
 			if rcpt.Flags&RcptDelay != 0 {
 				var err error = &mtakit.Error{Status: mtakit.StatusTemporary, Text: strings.TrimPrefix(rcpt.Status, "Deferred: ")}
@@ -418,16 +436,22 @@ func (a *attempt) resultOf(rcpt Recipient, otherwise error) mtakit.Result {
 	return mtakit.Result{Err: otherwise}
 }
 
-// report hands over what the sender has to hear, one report per action: failures, delays, successes.
+// report hands over what has to be heard, one report per action: failures, those of each list's members apart, delays,
+// successes.
 func (a *attempt) report(ctx context.Context, warned bool) error {
 	if a.r.o.Report == nil {
 		return nil
 	}
 	var failed, delayed, done []ReportRcpt
+	owners := make(map[string][]ReportRcpt)
 	for _, rr := range a.reports {
 		switch {
 		case rr.Action == ActionFailed && (rr.Flags&RcptFailure != 0 || a.u.Flags&FlagResponse != 0):
-			failed = append(failed, rr)
+			if rr.Target.owned(a.u) {
+				owners[rr.Target.Sender] = append(owners[rr.Target.Sender], rr)
+			} else {
+				failed = append(failed, rr)
+			}
 		case rr.Action == ActionDelayed:
 			delayed = append(delayed, rr)
 		case rr.Action != ActionFailed:
@@ -435,14 +459,16 @@ func (a *attempt) report(ctx context.Context, warned bool) error {
 		}
 	}
 	expires, _ := a.r.o.deadlines(a.u)
-	for _, part := range []struct {
-		rcpts []ReportRcpt
-		text  string
-	}{{failed, failureText(failed)}, {delayed, a.status}, {done, "Return receipt"}} {
-		if len(part.rcpts) == 0 {
+	parts := []*Report{{Rcpts: failed, Text: failureText(failed)}, {Rcpts: delayed, Text: a.status}, {Rcpts: done, Text: "Return receipt"}}
+	for owner, rcpts := range owners {
+		parts = append(parts, &Report{Rcpts: rcpts, Text: failureText(rcpts), Sender: owner})
+	}
+	for _, part := range parts {
+		if len(part.Rcpts) == 0 {
 			continue
 		}
-		if err := a.r.o.Report(ctx, &Report{Claim: a.c, Rcpts: part.rcpts, Text: part.text, Expires: expires}); err != nil {
+		part.Claim, part.Expires = a.c, expires
+		if err := a.r.o.Report(ctx, part); err != nil {
 			return fmt.Errorf("%s: report: %w", a.u.ID, err)
 		}
 	}

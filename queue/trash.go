@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,50 +38,71 @@ func (d *Dir) Delete(ctx context.Context, c Claim, note string) error {
 	if err := dc.check(); err != nil {
 		return err
 	}
-	trash := dc.sp.path + "/" + trashDir
-	if err := d.fs.Mkdir(trash, 0o700); err == nil {
-		if err := d.fs.SyncDir(dc.sp.path); err != nil {
-			return storeError(dc.id, err)
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
+	if err := d.toTrash(dc.sp, dc.letter, dc.unit, dc.dataPath, note, dc.end); err != nil {
 		return storeError(dc.id, err)
 	}
-	u := dc.unit
+	return nil
+}
+
+// toTrash moves the files of a unit to the trash of its queue directory, and calls gone when the queue has it no more.
+func (d *Dir) toTrash(sp *spool, letter byte, u *Unit, dataPath, note string, gone func()) error {
+	trash := sp.path + "/" + trashDir
+	if err := d.makeTrash(sp, trash); err != nil {
+		return err
+	}
 	e := JournalEntry{Time: time.Now(), Action: "delete", ID: u.ID, Sender: u.Sender, Note: note}
 	for _, r := range u.Rcpts {
 		e.Rcpts = append(e.Rcpts, r.Addr)
 	}
-	if err := d.journal(dc.sp, e); err != nil {
-		return storeError(dc.id, err)
+	if err := d.journal(sp, e); err != nil {
+		return err
 	}
 	// The control file first: without it nothing is delivered, and Recover knows that its body still belongs to it.
-	if err := d.fs.Rename(dc.path(), trash+"/"+string(dc.letter)+"f"+string(dc.id)); err != nil {
-		return storeError(dc.id, err)
+	if err := d.fs.Rename(sp.file(letter, u.ID), trash+"/"+string(letter)+"f"+string(u.ID)); err != nil {
+		return err
 	}
-	dc.end()
-	err := errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.qfSync))
-	if err == nil {
-		if err = d.fs.Rename(dc.dataPath, trash+"/df"+string(dc.id)); errors.Is(err, fs.ErrNotExist) {
-			return nil // it had no body
-		}
+	gone()
+	if err := errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.qfSync)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = errors.Join(d.fs.SyncDir(trash), d.syncDir(dc.sp.dfSync))
+	if err := d.fs.Rename(dataPath, trash+"/df"+string(u.ID)); errors.Is(err, fs.ErrNotExist) {
+		return nil // it had no body
+	} else if err != nil {
+		return err
 	}
-	return storeError(dc.id, err)
+	return errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.dfSync))
 }
 
-func (d *Dir) journal(sp *spool, e JournalEntry) error {
+// makeTrash makes the directory if it is missing. Nobody uses it before it is safe.
+func (d *Dir) makeTrash(sp *spool, trash string) error {
+	d.trashMu.Lock()
+	defer d.trashMu.Unlock()
+	err := d.fs.Mkdir(trash, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = d.fs.SyncDir(sp.path)
+	}
+	return err
+}
+
+// journal adds entries to the journal of a queue directory.
+func (d *Dir) journal(sp *spool, entries ...JournalEntry) error {
 	f, err := d.fs.OpenFile(sp.path+"/"+trashDir+"/journal", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	b, err := json.Marshal(e)
-	if err != nil {
-		return err
+	var text []byte
+	for _, e := range entries {
+		b, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, b...), '\n')
 	}
-	if _, err := f.Write(append(b, '\n')); err != nil {
+	if _, err := f.Write(text); err != nil {
 		return err
 	}
 	return d.sync(f)
@@ -94,7 +116,7 @@ func (d *Dir) deleted(sp *spool) ([]name, error) {
 	}
 	var out []name
 	for _, e := range entries {
-		if n, ok := parseName(e.Name()); ok && strings.IndexByte("qh", n.letter) >= 0 {
+		if n, ok := parseName(e.Name()); ok && strings.IndexByte("qhQ", n.letter) >= 0 {
 			n.sp = sp
 			out = append(out, n)
 		}
@@ -160,30 +182,55 @@ func (d *Dir) undelete(ctx context.Context, n name) error {
 	return nil
 }
 
+// purgeBatch is how many entries share the syncs of Purge.
+const purgeBatch = 256
+
 // Purge removes for good what was deleted longer than age ago.
 func (d *Dir) Purge(ctx context.Context, age time.Duration) (purged int, err error) {
 	var errs []error
 	for _, sp := range d.spools {
 		names, err := d.deleted(sp)
 		errs = append(errs, err)
-		trash := sp.path + "/" + trashDir
-		for _, n := range names {
+		for batch := range slices.Chunk(names, purgeBatch) {
 			if err := ctx.Err(); err != nil {
-				return purged, err
+				return purged, errors.Join(append(errs, err)...)
 			}
-			control := trash + "/" + string(n.letter) + "f" + string(n.id)
-			fi, err := d.fs.Lstat(control)
-			if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
-				continue
-			}
-			// The control file first, so that nothing comes back without its body.
-			if err = d.fs.Remove(control); err == nil {
-				purged++
-				err = errors.Join(d.fs.SyncDir(trash), d.fs.Remove(trash+"/df"+string(n.id)),
-					d.journal(sp, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id}))
-			}
+			n, err := d.purge(sp, batch, age)
+			purged += n
 			errs = append(errs, err)
 		}
 	}
 	return purged, errors.Join(errs...)
+}
+
+// purge removes those of a few entries that are old enough: the control files first, so that nothing comes back without
+// its body.
+func (d *Dir) purge(sp *spool, names []name, age time.Duration) (purged int, err error) {
+	var errs []error
+	var gone []JournalEntry
+	trash := sp.path + "/" + trashDir
+	for _, n := range names {
+		control := trash + "/" + string(n.letter) + "f" + string(n.id)
+		fi, err := d.fs.Lstat(control)
+		if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
+			continue
+		}
+		if err := d.fs.Remove(control); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		gone = append(gone, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id})
+	}
+	if len(gone) == 0 {
+		return 0, errors.Join(errs...)
+	}
+	if err := d.fs.SyncDir(trash); err != nil {
+		return len(gone), errors.Join(append(errs, err)...)
+	}
+	for _, e := range gone {
+		if err := d.fs.Remove(trash + "/df" + string(e.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have had none
+			errs = append(errs, err)
+		}
+	}
+	return len(gone), errors.Join(append(errs, d.journal(sp, gone...))...)
 }

@@ -1,12 +1,17 @@
 // Mailq lists the mail queue as sendmail's mailq does, byte for byte, and changes it.
 //
-//	mailq [-v] [-qQ|-qL] [-q[!]Itext] [-q[!]Stext] [-q[!]Rtext] [-OQueueDirectory=DIR] [-OName=value ...]
+//	mailq [-v] [-qQ|-qL] [-qGgroup] [-q[!]Itext] [-q[!]Stext] [-q[!]Rtext] [-OName=value ...]
 //	mailq -json [filters]
 //	mailq hold|release|delete|requeue|retry|bounce [filters] [-y] [-m text]
 //	mailq deleted | undelete -id ID... | purge [-older AGE] [-y]
 //
-// Without -y a command shows what it would change and changes nothing. delete keeps the message aside until purge, so that
-// undelete brings it back. Everything is safe beside a running server or sendmail: an entry that is being delivered is
+// The queue is that of the reference server if there is one ($MTAKIT_DATA, or mtakit-data in the current directory), and
+// otherwise sendmail's: QueueDirectory, the queue groups, and the options that change listings are read from the
+// configuration, /etc/mail/sendmail.cf or what -C names; -Ac is /etc/mail/submit.cf. Every form takes -C FILE, and -oQ DIR
+// or -OQueueDirectory=DIR for another directory.
+//
+// Without -y a command shows what it would change and changes nothing; undelete needs none. delete keeps the message aside
+// until purge, so that undelete brings it back. Everything is safe beside a running server or sendmail: an entry that is being delivered is
 // left alone and counted as busy.
 package main
 
@@ -24,29 +29,35 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mtakit/mtakit/examples/internal/datadir"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/queue"
 )
 
 // Exit codes of sysexits.h.
 const (
-	exUsage   = 64
-	exConfig  = 78
-	exTemp    = 75
-	exNoInput = 66
+	exUsage    = 64
+	exNoInput  = 66
+	exSoftware = 70
+	exOSFile   = 72
+	exTemp     = 75
+	exConfig   = 78
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	c := &command{out: os.Stdout, err: os.Stderr}
+	c := &command{out: os.Stdout, err: os.Stderr, config: sendmailcf.Default}
 	os.Exit(c.run(ctx, os.Args[1:]))
 }
 
 // command is one run of the program.
 type command struct {
 	out, err io.Writer
+	config   string // the configuration file
+	given    bool   // it was named on the command line
 	dir      string
+	moved    bool // dir was
+	groups   []sendmailcf.Queue
 	filter   queue.Filter
 	yes      bool
 	text     string
@@ -59,30 +70,46 @@ func (c *command) run(ctx context.Context, args []string) int {
 			return c.change(ctx, verb, args[1:])
 		}
 	}
-	l, dir, rest, err := queue.ParseMailqArgs(args)
-	c.dir = dir
-	asJSON := false
-	if i := slices.IndexFunc(rest, func(s string) bool { return s == "-json" || s == "--json" }); i >= 0 && err == nil {
-		asJSON = true
-		rest, err = c.flags("mailq", slices.Delete(rest, i, i+1))
-		c.filter.Patterns = l.Patterns
+	return c.list(ctx, args)
+}
+
+// list prints the queue.
+func (c *command) list(ctx context.Context, args []string) int {
+	args, err := c.places(args, false)
+	if err != nil {
+		return c.fail(err)
 	}
-	if err != nil || len(rest) > 0 {
-		if err == nil {
-			err = fmt.Errorf("mailq: what is %q?", rest[0])
+	_, dir, rest, err := queue.ParseMailqArgs(args)
+	if err != nil {
+		return c.fail(err)
+	}
+	if dir != "" {
+		c.dir = dir
+	}
+	asJSON := slices.ContainsFunc(rest, isJSON)
+	if asJSON {
+		if rest, err = c.flags("mailq", slices.DeleteFunc(rest, isJSON)); err != nil {
+			return exUsage // package flag has said it
 		}
-		fmt.Fprintln(c.err, err)
-		return exUsage
 	}
-	d, code := c.open()
-	if code != 0 {
-		return code
+	if len(rest) > 0 {
+		return c.fail(fmt.Errorf("mailq: what is %q?", rest[0]))
+	}
+	configured, err := c.configure()
+	if err != nil {
+		return c.fail(err)
+	}
+	// The same again behind what the configuration says, over which the command line wins.
+	l, _, _, err := queue.ParseMailqArgs(append(configured, args...))
+	if err != nil {
+		return c.fail(err)
+	}
+	d, err := c.open(!asJSON)
+	if err != nil {
+		return c.fail(err)
 	}
 	if asJSON {
-		if len(c.filter.States) == 0 {
-			c.filter.States = []queue.State{queue.Ready, queue.Deferred, queue.Held, queue.Quarantined, queue.Lost}
-		}
-		return c.printJSON(ctx, d)
+		return c.printJSON(ctx, d, l)
 	}
 	if _, err := d.Print(ctx, c.out, l); err != nil {
 		fmt.Fprintln(c.err, err)
@@ -91,17 +118,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	return 0
 }
 
-func (c *command) open() (*queue.Dir, int) {
-	if c.dir == "" {
-		c.dir = datadir.Find("queue", "/var/spool/mqueue")
-	}
-	d, err := queue.Open(c.dir, nil)
-	if err != nil {
-		fmt.Fprintf(c.err, "can not chdir(%s/): %v\n", strings.TrimSuffix(c.dir, "/"), err)
-		return nil, exConfig
-	}
-	return d, 0
-}
+func isJSON(s string) bool { return s == "-json" || s == "--json" }
 
 // entry is a unit in -json, one object a line.
 type entry struct {
@@ -124,7 +141,21 @@ type rcpt struct {
 	Status  string `json:"status,omitempty"`
 }
 
-func (c *command) printJSON(ctx context.Context, d *queue.Dir) int {
+// printJSON prints what l selects. Without -qQ, -qL or -state that is everything.
+func (c *command) printJSON(ctx context.Context, d *queue.Dir, l queue.Listing) int {
+	c.filter.Patterns = l.Patterns
+	if l.Group != "" {
+		c.filter.Groups = append(c.filter.Groups, l.Group)
+	}
+	switch {
+	case len(c.filter.States) > 0:
+	case l.Lost:
+		c.filter.States = []queue.State{queue.Lost}
+	case l.Quarantined:
+		c.filter.States = []queue.State{queue.Held, queue.Quarantined}
+	default:
+		addState(&c.filter, "all")
+	}
 	enc := json.NewEncoder(c.out)
 	enc.SetEscapeHTML(false)
 	code := 0
@@ -166,6 +197,7 @@ func (c *command) flags(verb string, args []string) (rest []string, err error) {
 	list("sender", "`address`, @domain, or <>", func(s string) { f.Sender = append(f.Sender, s) })
 	list("rcpt", "recipient `address` or @domain", func(s string) { f.Rcpt = append(f.Rcpt, s) })
 	list("domain", "`domain` of a recipient", func(s string) { f.Domain = append(f.Domain, s) })
+	list("group", "queue `group`; mqueue is the default one", func(s string) { f.Groups = append(f.Groups, s) })
 	list("reason", "`text` in a status or quarantine reason", func(s string) { f.Reason = append(f.Reason, s) })
 	interval := func(name, usage string, to *time.Duration) {
 		fs.Func(name, usage, func(s string) (err error) { *to, err = queue.ParseInterval(s, time.Minute); return err })
@@ -180,16 +212,7 @@ func (c *command) flags(verb string, args []string) (rest []string, err error) {
 	fs.BoolVar(&c.yes, "y", false, "do it; without, only show what would be done")
 	fs.StringVar(&c.text, "m", "", "reason of hold and bounce, note of delete")
 	fs.StringVar(&c.host, "host", "", "name of this system in bounces (default: the host's)")
-	// Options of sendmail may stand among them.
-	var own []string
-	for _, a := range args {
-		if v, ok := strings.CutPrefix(a, "-OQueueDirectory="); ok {
-			c.dir = v
-			continue
-		}
-		own = append(own, a)
-	}
-	if err := fs.Parse(own); err != nil {
+	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
 	return fs.Args(), nil
@@ -214,6 +237,10 @@ var verbs = []string{"hold", "release", "delete", "requeue", "retry", "bounce", 
 
 // change does what a verb says, or shows it.
 func (c *command) change(ctx context.Context, verb string, args []string) int {
+	args, err := c.places(args, true)
+	if err != nil {
+		return c.fail(err)
+	}
 	rest, err := c.flags(verb, args)
 	if err != nil {
 		return exUsage
@@ -225,9 +252,12 @@ func (c *command) change(ctx context.Context, verb string, args []string) int {
 		fmt.Fprintf(c.err, "mailq %s: which messages? name them by filters, or all with -state all\n", verb)
 		return exUsage
 	}
-	d, code := c.open()
-	if code != 0 {
-		return code
+	if _, err := c.configure(); err != nil {
+		return c.fail(err)
+	}
+	d, err := c.open(false)
+	if err != nil {
+		return c.fail(err)
 	}
 	var a queue.Action
 	switch verb {
@@ -279,7 +309,7 @@ func (c *command) change(ctx context.Context, verb string, args []string) int {
 // unfiltered reports whether nothing was said about which messages are meant.
 func (c *command) unfiltered() bool {
 	f := c.filter
-	return len(f.IDs)+len(f.States)+len(f.Sender)+len(f.Rcpt)+len(f.Domain)+len(f.Reason) == 0 && f.OlderThan == 0 && f.NewerThan == 0 &&
+	return len(f.IDs)+len(f.States)+len(f.Sender)+len(f.Rcpt)+len(f.Domain)+len(f.Groups)+len(f.Reason) == 0 && f.OlderThan == 0 && f.NewerThan == 0 &&
 		f.MinSize == 0 && f.MaxSize == 0 && f.MinAttempts == 0
 }
 

@@ -23,9 +23,9 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
-	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
 	"github.com/mtakit/mtakit/examples/internal/progress"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
@@ -55,7 +55,7 @@ type command struct {
 	stdout, stderr io.Writer
 
 	config string
-	opts   aliascf.Options // from the command line
+	opts   sendmailcf.AliasOptions // from the command line
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
@@ -105,13 +105,16 @@ func (c *command) option(letter byte, arg string) error {
 }
 
 // readConfig joins the configuration file and the command line, which wins.
-func (c *command) readConfig() (aliascf.Options, error) {
+func (c *command) readConfig() (conf sendmailcf.AliasOptions, err error) {
 	given := c.config != ""
 	if !given {
-		c.config = aliascf.Default
+		c.config = sendmailcf.Default
 	}
-	conf, err := aliascf.Read(c.config)
-	if err != nil && given {
+	file, err := sendmailcf.Read(c.config)
+	switch {
+	case file != nil:
+		conf = file.Aliases() // faults elsewhere in the file are not ours
+	case given:
 		return conf, err
 	}
 	if c.opts.AliasFile != "" {

@@ -18,8 +18,8 @@ import (
 	"errors"
 
 	"github.com/mtakit/mtakit/alias"
-	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -43,7 +43,7 @@ type command struct {
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
-	c.config = aliascf.Default
+	c.config = sendmailcf.Default
 	keys, err := getopt.Parse(args, "C:f:", func(letter byte, arg string) error {
 		if letter == 'C' {
 			c.config = arg
@@ -57,12 +57,12 @@ func (c *command) run(ctx context.Context, args []string) int {
 		return exUsage
 	}
 	if c.file == "" {
-		conf, err := aliascf.Read(c.config)
-		if err != nil {
+		conf, err := sendmailcf.Read(c.config)
+		if conf == nil {
 			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, errText(err))
 			return exNoInput
 		}
-		c.file = conf.AliasFile
+		c.file = conf.Aliases().AliasFile
 	}
 	sources, err := alias.ParseSources(c.file)
 	if err != nil {

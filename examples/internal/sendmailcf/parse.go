@@ -1,0 +1,116 @@
+package sendmailcf
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mtakit/mtakit"
+)
+
+// Default is the configuration of a stock sendmail, and Submit that of its submission queue (-Ac).
+const (
+	Default = "/etc/mail/sendmail.cf"
+	Submit  = "/etc/mail/submit.cf"
+)
+
+// Option is an option as "O Name=value" sets it; those of one letter ("OQ/var/spool/mqueue") have their long name here if it is
+// one of longNames, and else none.
+type Option struct{ Name, Value string }
+
+// longNames are the names of those options of one letter that the commands use.
+var longNames = map[byte]string{'A': "AliasFile", 'Q': "QueueDirectory", 'q': "QueueFactor", 'x': "QueueLA"}
+
+// File is what was read of a configuration.
+type File struct {
+	Options []Option
+	// Queues are the queue groups in their order. Of one that is defined twice, each later definition takes the place of
+	// the first, as in sendmail.
+	Queues []Queue
+}
+
+// Read reads a configuration file.
+func Read(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return Parse(f, path)
+}
+
+// Parse reads a configuration. It keeps what is good, and its error joins a *mtakit.SyntaxError for every line that is not.
+func Parse(r io.Reader, name string) (*File, error) {
+	f := &File{}
+	var errs []error
+	take := func(at int, line string) {
+		if err := f.line(line); err != nil {
+			errs = append(errs, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: at}, Err: err})
+		}
+	}
+	in := bufio.NewScanner(r)
+	in.Buffer(nil, 1<<20)
+	held, at, n := "", 0, 0
+	for in.Scan() {
+		n++
+		line := strings.TrimRight(in.Text(), "\r")
+		if line != "" && (line[0] == ' ' || line[0] == '\t') { // goes on with the line before
+			held += " " + strings.TrimLeft(line, " \t")
+			continue
+		}
+		take(at, held)
+		held, at = line, n
+	}
+	take(at, held)
+	return f, errors.Join(append(errs, in.Err())...)
+}
+
+func (f *File) line(line string) error {
+	if len(line) == 0 {
+		return nil
+	}
+	letter, rest := line[0], cutComment(line[1:])
+	switch {
+	case letter == 'O' && strings.HasPrefix(rest, " "):
+		name, value, _ := strings.Cut(rest, "=")
+		f.Options = append(f.Options, Option{strings.TrimSpace(name), strings.TrimSpace(value)})
+	case letter == 'O' && rest != "" && longNames[rest[0]] != "":
+		f.Options = append(f.Options, Option{longNames[rest[0]], strings.TrimSpace(rest[1:])})
+	case letter == 'Q':
+		q, err := parseQueue(rest)
+		if err != nil {
+			return err
+		}
+		for i := range f.Queues {
+			if strings.EqualFold(f.Queues[i].Name, q.Name) {
+				f.Queues[i] = q
+				return nil
+			}
+		}
+		f.Queues = append(f.Queues, q)
+	}
+	return nil
+}
+
+// cutComment takes off what follows a "#" that has white space before it.
+func cutComment(s string) string {
+	for i := 1; i < len(s); i++ {
+		if s[i] == '#' && (s[i-1] == ' ' || s[i-1] == '\t') {
+			return strings.TrimRight(s[:i], " \t")
+		}
+	}
+	return s
+}
+
+// Option returns the last value that an option is given, in any case of its name, and "" when there is none.
+func (f *File) Option(name string) string {
+	value := ""
+	for _, o := range f.Options {
+		if strings.EqualFold(o.Name, name) {
+			value = o.Value
+		}
+	}
+	return value
+}
