@@ -141,6 +141,9 @@ func conclusion(r *mtakit.Resolution) string {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
 	}
+	if parts == nil {
+		return "no recipient" // of an address such as "," or (a comment)
+	}
 	return strings.Join(parts, ", ")
 }
 
