@@ -1,6 +1,7 @@
 package mtakit
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"strings"
@@ -148,13 +149,16 @@ var dontBlameWords = [...]string{
 	"WriteStatsToSymLink",
 }
 
-// ParseDontBlame reads the value of sendmail's DontBlameSendmail option: words separated by commas or blanks, in any
-// case. "Safe" stands for the empty set and takes back what was named before it. An unknown word is an error, as it
-// is in sendmail.
+// ParseDontBlame reads the value of sendmail's DontBlameSendmail option: words in any case, separated by commas,
+// blanks or other punctuation. "Safe" stands for the empty set and takes back what was named before it. Unknown words are errors, as they
+// are in sendmail, and do not keep the others from being taken.
 func ParseDontBlame(s string) (DontBlame, error) {
 	var d DontBlame
+	var errs []error
 words:
-	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+	for _, w := range strings.FieldsFunc(s, func(r rune) bool {
+		return r < 0x80 && !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
+	}) {
 		if strings.EqualFold(w, "Safe") {
 			d = 0
 			continue
@@ -165,9 +169,9 @@ words:
 				continue words
 			}
 		}
-		return d, fmt.Errorf("DontBlameSendmail option: %s unrecognized", w)
+		errs = append(errs, fmt.Errorf("DontBlameSendmail option: %s unrecognized", w))
 	}
-	return d, nil
+	return d, errors.Join(errs...)
 }
 
 // Has reports whether all of want are in the set.

@@ -25,6 +25,10 @@ func TestParseDontBlame(t *testing.T) {
 
 	_, err = mtakit.ParseDontBlame("ForwardFileInGroupWritableDirPathSafe")
 	assert.EqualError(t, err, "DontBlameSendmail option: ForwardFileInGroupWritableDirPathSafe unrecognized")
+
+	d, err = mtakit.ParseDontBlame("foo;TrustStickyBit|bar")
+	require.EqualError(t, err, "DontBlameSendmail option: foo unrecognized\nDontBlameSendmail option: bar unrecognized")
+	assert.Equal(t, mtakit.DontBlameTrustStickyBit, d, "the good words count")
 }
 
 // Every word reads back as its own constant; the last one shows that constants and words are in step.

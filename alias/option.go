@@ -1,6 +1,7 @@
 package alias
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -15,46 +16,83 @@ type Source struct {
 	NUL      bool // -N: keys and values carry a trailing NUL byte, as they always do in class implicit
 }
 
-// classes are the map classes of a stock sendmail 8.17. Those that are true can be compiled by newaliases.
-var classes = map[string]bool{
-	"implicit": true, "hash": true, "btree": true, "dbm": true, "cdb": true,
-	"text": false, "stab": false, "null": false, "program": false, "sequence": false, "switch": false, "nis": false,
-	"host": false, "dns": false, "dequote": false, "regex": false, "user": false, "bestmx": false, "macro": false,
-	"arith": false, "socket": false, "syslog": false, "ldap": false,
+// class says what aliases can do with a map class.
+type class int
+
+const (
+	refused  class = iota + 1 // the class cannot hold aliases
+	nameless                  // it holds them, and needs no file name
+	asked                     // it holds them, and is asked as it is
+	compiled                  // newaliases builds a database
+)
+
+// classes are the map classes of a stock sendmail 8.17, and cdb.
+var classes = map[string]class{
+	"implicit": compiled, "hash": compiled, "btree": compiled, "cdb": compiled,
+	"text": asked, "stab": asked, "program": asked, "switch": asked, "nis": asked, "nisplus": asked, "socket": asked,
+	"null": nameless, "sequence": nameless, "ldap": nameless,
+	"host": refused, "dns": refused, "dequote": refused, "regex": refused, "user": refused, "userdb": refused,
+	"bestmx": refused, "macro": refused, "arith": refused, "syslog": refused,
 }
 
+// flags are the letters that may follow the dash of an option of a class that newaliases builds.
+const flags = "AaDdfkmNOoqSTtvz"
+
 // Compiled reports whether newaliases builds a database for the source.
-func (s Source) Compiled() bool { return classes[s.Class] }
+func (s Source) Compiled() bool { return classes[s.Class] == compiled }
 
 // ParseSources reads sendmail's AliasFile option. Commas separate the elements; of an element only the first word
-// after its options counts. An unknown class is an error with sendmail's text.
+// after its options counts. Class names are folded. The good elements are returned in any case; the error joins what is wrong with
+// the others, in sendmail's words.
 func ParseSources(option string) ([]Source, error) {
 	var list []Source
+	var errs []error
+	number := 0
 	for elem := range strings.SplitSeq(option, ",") {
-		elem = strings.TrimSpace(elem)
-		if elem == "" {
+		if elem = strings.TrimSpace(elem); elem == "" {
 			continue
 		}
-		s := Source{Class: "implicit"}
-		if class, rest, ok := strings.Cut(elem, ":"); ok && !strings.HasPrefix(elem, "/") {
-			s.Class, elem = strings.TrimSpace(class), rest
-			if _, known := classes[s.Class]; !known {
-				return list, fmt.Errorf("setalias: unknown alias class %s", s.Class)
-			}
+		s, err := parseSource(elem, number)
+		if s.File != "" || classes[s.Class] == nameless {
+			number++
 		}
-		for _, word := range strings.Fields(elem) {
-			if word[0] != '-' {
-				s.File = word
-				break
-			}
-			s.Optional = s.Optional || strings.HasPrefix(word, "-o")
-			s.Append = s.Append || strings.HasPrefix(word, "-A")
-			s.KeepCase = s.KeepCase || strings.HasPrefix(word, "-f")
-			s.NUL = s.NUL || strings.HasPrefix(word, "-N")
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		if s.File != "" {
-			list = append(list, s)
+		list = append(list, s)
+	}
+	return list, errors.Join(errs...)
+}
+
+// parseSource reads one element. number counts the maps before it, from which its name is made.
+func parseSource(elem string, number int) (Source, error) {
+	s := Source{Class: "implicit"}
+	if class, rest, ok := strings.Cut(elem, ":"); ok && !strings.HasPrefix(elem, "/") {
+		s.Class, elem = strings.ToLower(strings.TrimSpace(class)), rest
+		switch classes[s.Class] {
+		case 0:
+			return s, fmt.Errorf("setalias: unknown alias class %s", strings.TrimSpace(class))
+		case refused:
+			return s, fmt.Errorf("setalias: map class %s can't handle aliases", s.Class)
 		}
 	}
-	return list, nil
+	var errs []error
+	for _, word := range strings.Fields(elem) {
+		if word[0] != '-' {
+			s.File = word
+			break
+		}
+		if s.Compiled() && (len(word) < 2 || strings.IndexByte(flags, word[1]) < 0) {
+			errs = append(errs, fmt.Errorf("Illegal option %s map Alias%d", word[1:min(2, len(word))], number)) //lint:ignore ST1005 sendmail's words
+		}
+		s.Optional = s.Optional || strings.HasPrefix(word, "-o")
+		s.Append = s.Append || strings.HasPrefix(word, "-A")
+		s.KeepCase = s.KeepCase || strings.HasPrefix(word, "-f")
+		s.NUL = s.NUL || strings.HasPrefix(word, "-N")
+	}
+	if s.File == "" && classes[s.Class] >= asked {
+		errs = append(errs, fmt.Errorf("No file name for %s map Alias%d", s.Class, number)) //lint:ignore ST1005 sendmail's words
+	}
+	return s, errors.Join(errs...)
 }

@@ -82,3 +82,21 @@ func TestParse(t *testing.T) {
 		})
 	}
 }
+
+// A line of 100 MB is refused with its place, and the lines around it count.
+func TestHugeLine(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("holds 100 MB")
+	}
+	f, err := alias.Parse(strings.NewReader("a: x\nb: "+strings.Repeat("y", 100<<20)+"\nc: z\n"), "aliases")
+	var se *mtakit.SyntaxError
+	require.ErrorAs(t, err, &se)
+	assert.Equal(t, 2, se.Pos.Line)
+	assert.Less(t, len(err.Error()), 300, "the line is not in the error")
+	var keys []string
+	for e := range f.All() {
+		keys = append(keys, e.Key)
+	}
+	assert.Equal(t, []string{"a", "c"}, keys)
+}

@@ -39,6 +39,14 @@ type Finding struct {
 	Text     string // what is wrong, for people
 }
 
+// Codes lists the kinds of findings in the order of the package comment.
+func Codes() []string {
+	return []string{
+		"syntax", "duplicate-key", "shadowed-key", "unreachable-key", "loop", "dangling-target", "broken-target",
+		"no-postmaster", "not-our-domain", "local-domain", "no-mailer", "catch-all", "open-relay", "unsafe-mode", "missing-file",
+	}
+}
+
 // String prints file:line:col: severity: code: text.
 func (f Finding) String() string {
 	s := f.Severity.String() + ": " + f.Code + ": " + f.Text

@@ -2,8 +2,11 @@ package lint
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,4 +185,28 @@ func TestUnsafeModes(t *testing.T) {
 func TestSkip(t *testing.T) {
 	tables := tree(t, "relay-domains", "org\n")
 	assert.Empty(t, Check(t.Context(), tables, &CheckOptions{Skip: []string{"open-relay"}}))
+}
+
+// The package comment describes every code, and no other.
+func TestCodes(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	var described []string
+	for line := range strings.SplitSeq(string(doc), "\n") {
+		if word, ok := strings.CutPrefix(line, "//\t"); ok && len(word) > 17 && word[16] == ' ' && word[0] >= 'a' && !strings.ContainsAny(word[:16], ",.(") {
+			described = append(described, strings.Fields(word)[0])
+		}
+	}
+	assert.Equal(t, described, Codes())
+	sources, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	used := make(map[string]bool)
+	for _, name := range sources {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`c\.add\([^"\n]*, "([a-z-]+)"`).FindAllSubmatch(text, -1) {
+			used[string(m[1])] = true
+		}
+	}
+	assert.ElementsMatch(t, Codes(), slices.Collect(maps.Keys(used)))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit/lint"
@@ -22,6 +23,15 @@ func (c *command) lint(ctx context.Context, operands []string) (int, error) {
 	if level == 0 {
 		return exUsage, fmt.Errorf("-severity %s: want note, warning or error", c.severity)
 	}
+	opt := &lint.CheckOptions{}
+	if c.skip != "" {
+		opt.Skip = strings.Split(c.skip, ",")
+	}
+	for _, code := range opt.Skip {
+		if !slices.Contains(lint.Codes(), code) {
+			return exUsage, fmt.Errorf("-skip %s: there is no such code; see lint -h", code)
+		}
+	}
 	dir, err := c.directory()
 	if err != nil {
 		return exNoInput, err
@@ -29,10 +39,6 @@ func (c *command) lint(ctx context.Context, operands []string) (int, error) {
 	tables, err := c.load(dir)
 	if err != nil {
 		return exNoInput, err
-	}
-	opt := &lint.CheckOptions{}
-	if c.skip != "" {
-		opt.Skip = strings.Split(c.skip, ",")
 	}
 	found := []lint.Finding{}
 	for _, f := range lint.Check(ctx, tables, opt) {

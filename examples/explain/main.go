@@ -161,8 +161,8 @@ func (c *command) parse(name string, args []string) (operands []string, err erro
 var exits = map[string]string{
 	"": `
 Exit status: 0 when every recipient can be delivered to or may be later, else that of sendmail -bv: 67 for an unknown
-user, 68 for an unknown host, 64 or 69 for other failures; 77 when the access rules refuse the client or sender, 75 when
-they do so for now; 64 for wrong usage, 66 when the tables cannot be read.
+user, 68 for an unknown host, 64 or 69 for other failures; 77 when the access rules refuse the client, the sender or the
+recipient, 75 when they do so for now; 64 for wrong usage, 66 when the tables cannot be read.
 `,
 	"lint": `
 Exit status: 0 when nothing is wrong, 1 after warnings, 2 after errors; 64 for wrong usage, 66 when the tables cannot be

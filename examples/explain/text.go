@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/access"
 )
 
 // printText prints explanations as indented text.
@@ -27,7 +28,7 @@ func printText(out io.Writer, all []explanation) error {
 		for _, warning := range x.Resolution.Warnings {
 			w.line(1, "warning: %v", warning)
 		}
-		w.line(0, "=> %s", conclusion(x.Resolution))
+		w.line(0, "=> %s", x.conclusion())
 		for i := len(x.Resolution.Leaves) - 1; i >= 0; i-- {
 			w.line(1, "%s", describe(&x.Resolution.Leaves[i]))
 		}
@@ -119,8 +120,25 @@ func describe(l *mtakit.Leaf) string {
 	return s
 }
 
-// conclusion sums a resolution up.
-func conclusion(r *mtakit.Resolution) string {
+// conclusion sums an explanation up: the first access rule that does not let the message pass, and where it would go.
+func (x explanation) conclusion() string {
+	routing := outcome(x.Resolution)
+	for _, c := range x.Checks {
+		if c.Verdict != access.Accept.String() {
+			return fmt.Sprintf("%s by the access rules (%s); else %s", stopped[c.Verdict], c.Question, routing)
+		}
+	}
+	return routing
+}
+
+// stopped are the verdicts that are no Accept, as participles.
+var stopped = map[string]string{
+	access.Reject.String(): "refused", access.TempFail.String(): "refused for now", access.Discard.String(): "discarded",
+	access.Quarantine.String(): "quarantined",
+}
+
+// outcome counts what a resolution leads to.
+func outcome(r *mtakit.Resolution) string {
 	var good, wait, bad int
 	for i := range r.Leaves {
 		switch err := r.Leaves[i].Err; {
@@ -140,6 +158,9 @@ func conclusion(r *mtakit.Resolution) string {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
+	}
+	if parts == nil {
+		return "no recipient" // of an address such as "," or (a comment)
 	}
 	return strings.Join(parts, ", ")
 }

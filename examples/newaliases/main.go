@@ -16,16 +16,16 @@ import (
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
 	"github.com/mtakit/mtakit/examples/internal/progress"
-	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
@@ -55,7 +55,7 @@ type command struct {
 	stdout, stderr io.Writer
 
 	config string
-	opts   sendmailcf.AliasOptions // from the command line
+	conf   aliascf.Options
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
@@ -63,27 +63,20 @@ func (c *command) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(c.stderr, "newaliases: %v\n%s", err, usage)
 		return exUsage
 	}
-	conf, err := c.readConfig()
-	if err != nil {
-		fmt.Fprintf(c.stderr, "%s: line 0: cannot open: %s\n", c.config, errText(err))
-		return exOSFile
-	}
-	sources, err := alias.ParseSources(conf.AliasFile)
-	if err != nil {
-		fmt.Fprintln(c.stderr, err)
+	if c.say(); c.conf.Failed {
 		return exSoftware
 	}
-	sources, unlock := c.lock(sources)
+	if code := c.readConfig(); code != 0 {
+		return code
+	}
+	sources, unlock := c.lock(c.conf.Sources)
 	defer unlock()
 	n := alias.Newaliases{
-		Builder: alias.Builder{CheckValues: conf.CheckAliases},
+		Builder:   alias.Builder{CheckValues: c.conf.CheckAliases},
+		DontBlame: c.conf.DontBlame,
 		Create: func(src alias.Source, name string) (alias.Database, error) {
-			return newDatabase(ctx, src, name, trustedUser(conf.TrustedUser), c.stderr)
+			return newDatabase(ctx, src, name, trustedUser(c.conf.TrustedUser), c.stderr)
 		},
-	}
-	if n.DontBlame, err = mtakit.ParseDontBlame(conf.DontBlame); err != nil {
-		fmt.Fprintf(c.stderr, "readcf: %v\n", err)
-		return exSoftware
 	}
 	rep := n.Run(sources)
 	fmt.Fprint(c.stdout, rep)
@@ -95,52 +88,62 @@ func (c *command) option(letter byte, arg string) error {
 	case 'C':
 		c.config = arg
 	case 'O':
-		c.opts.Set(arg)
+		c.conf.Set(arg)
 	case 'o':
 		if rest, ok := strings.CutPrefix(arg, "A"); ok {
-			c.opts.Set("AliasFile=" + rest)
+			c.conf.Set("AliasFile=" + rest)
 		}
 	}
 	return nil // -v says no more than without; -bi is what we do anyway
 }
 
-// readConfig joins the configuration file and the command line, which wins.
-func (c *command) readConfig() (conf sendmailcf.AliasOptions, err error) {
-	given := c.config != ""
-	if !given {
-		c.config = sendmailcf.Default
+// readConfig adds what the configuration file says. Without a configuration there is one alias file.
+func (c *command) readConfig() (exit int) {
+	path := c.config
+	if path == "" {
+		path = aliascf.Default
 	}
-	file, err := sendmailcf.Read(c.config)
+	err := c.conf.Read(path)
 	switch {
-	case file != nil:
-		conf = file.Aliases() // faults elsewhere in the file are not ours
-	case given:
-		return conf, err
+	case errors.Is(err, syscall.EISDIR):
+		fmt.Fprintf(c.stdout, "%s: line 0: not a plain file\n", path)
+		return exOSFile
+	case err != nil && c.config != "":
+		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", path, errText(err))
+		return exOSFile
 	}
-	if c.opts.AliasFile != "" {
-		conf.AliasFile = c.opts.AliasFile
+	if c.say(); c.conf.Failed {
+		return exSoftware
 	}
-	if conf.AliasFile == "" {
-		conf.AliasFile = "/etc/mail/aliases"
+	if c.conf.Sources == nil {
+		c.conf.Sources = []alias.Source{{Class: "implicit", File: "/etc/mail/aliases"}}
 	}
-	conf.CheckAliases = conf.CheckAliases || c.opts.CheckAliases
-	if c.opts.DontBlame != "" {
-		conf.DontBlame = c.opts.DontBlame
+	return 0
+}
+
+// say prints what there is to say about the options, once.
+func (c *command) say() {
+	for _, line := range c.conf.Messages {
+		fmt.Fprintln(c.stdout, line)
 	}
-	if c.opts.TrustedUser != "" {
-		conf.TrustedUser = c.opts.TrustedUser
-	}
-	return conf, nil
+	c.conf.Messages = nil
 }
 
 // lock locks the source files as newaliases does, for the whole run, and leaves out those that somebody else has locked. Files that
 // cannot be opened stay in the list: they are complained about in their turn.
 func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func()) {
 	var held []*os.File
+	mine := func(f *os.File) bool { // a file may be named twice
+		fi, err := f.Stat()
+		return err == nil && slices.ContainsFunc(held, func(h *os.File) bool {
+			other, err := h.Stat()
+			return err == nil && os.SameFile(fi, other)
+		})
+	}
 	for _, src := range sources {
 		f, err := os.OpenFile(src.File, os.O_RDONLY, 0)
 		if err == nil {
-			if ok, err := filelock.TryFlock(f, true); err == nil && !ok {
+			if ok, err := filelock.TryFlock(f, true); err == nil && !ok && !mine(f) {
 				fmt.Fprintf(c.stdout, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
 				f.Close()
 				continue

@@ -80,6 +80,65 @@ func list(t *testing.T, path string) (lines []string) {
 	return lines
 }
 
+// configuration writes the one of the sendmail that is installed, without its alias files and with more lines.
+func configuration(t *testing.T, more string) (path string) {
+	t.Helper()
+	conf, err := os.ReadFile("/etc/mail/sendmail.cf")
+	if err != nil {
+		missing(t, "sendmail is not configured")
+	}
+	path = filepath.Join(t.TempDir(), "test.cf")
+	lines := slices.DeleteFunc(strings.SplitAfter(string(conf), "\n"), func(l string) bool { return strings.HasPrefix(l, "O AliasFile") })
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")+more), 0o644))
+	return path
+}
+
+// TestOptionsAgainstOriginal gives both programs the same options, most of them wrong.
+func TestOptionsAgainstOriginal(t *testing.T) {
+	t.Parallel()
+	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
+	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
+		missing(t, "a private host name needs root")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "aliases")
+	require.NoError(t, os.WriteFile(file, []byte("a: b\n"), 0o644))
+	good := configuration(t, "")
+	bad := configuration(t, "O Foo=1\nO Check=1\nO DontBlameSendmail=foo\nO TrustedUser=nosuch\nO AliasF="+file+"\nOAfoo:/x\nO  CheckAliases=1\n")
+	for _, args := range [][]string{
+		{"-C" + good, "-OFoo=bar"},
+		{"-C" + good, "-OFoo", "-O", "Foo bar=1", "-O", " CheckAliases=1", "-OFoo.bar=1"},
+		{"-C" + good, "-O=x", "-O "},
+		{"-C" + good, "-OCheck", "-OS=1", "-OM"},
+		{"-C" + good, "-OCheckA=true", "-Oaliasf=" + file},
+		{"-C" + good, "-ODontBlameSendmail=foo,safe;bar, baz"},
+		{"-C" + good, "-OTrustedUser=nosuch"},
+		{"-C" + good, "-OTrustedUser="},
+		{"-C" + good, "-OAliasFile=foo:/x,dequote:/x,hash:,/n,btree:-o,dbm:/x"},
+		{"-C" + good, "-OAliasFile=hash:-x " + file + ", Hash:-yo, text:,null:,stab:"},
+		{"-C" + good, "-OAliasFile=hash:-o /no/such, Hash:-o -N " + file},
+		{"-C" + good, "-OAliasFile=" + file + "," + file},
+		{"-C" + bad},
+		{"-C" + bad, "-OAliasFile=" + file},
+		{"-C" + bad, "-OTrustedUser=root"},
+		{"-C" + bad, "-OBar"},
+		{"-C/no/such/file", "-OAliasFile=" + file},
+		{"-C" + dir, "-OAliasFile=" + file},
+	} {
+		args := append(args, "-O"+unsafeDir)
+		var got, want, errs bytes.Buffer
+		c := &command{stdout: &got, stderr: &errs}
+		exit := c.run(t.Context(), args)
+		cmd := exec.CommandContext(t.Context(), unshare, append([]string{"--uts", "sh", "-c", "hostname mx.example.test; exec \"$@\"", "sh",
+			sendmail, "-bi"}, args...)...)
+		cmd.Stdout = &want
+		_ = cmd.Run() // the exit status is compared
+		assert.Equal(t, withoutWarnings(want.String()), withoutWarnings(got.String()), "%q", args)
+		assert.Equal(t, cmd.ProcessState.ExitCode(), exit, "%q", args)
+		assert.Empty(t, errs.String(), "%q", args)
+	}
+}
+
 // TestAgainstOriginal compiles the same files with both programs.
 func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
@@ -87,13 +146,7 @@ func TestAgainstOriginal(t *testing.T) {
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
 		missing(t, "a private host name needs root")
 	}
-	conf, err := os.ReadFile("/etc/mail/sendmail.cf")
-	if err != nil {
-		missing(t, "sendmail is not configured")
-	}
-	cf := filepath.Join(t.TempDir(), "test.cf")
-	lines := slices.DeleteFunc(strings.SplitAfter(string(conf), "\n"), func(l string) bool { return strings.HasPrefix(l, "O AliasFile") })
-	require.NoError(t, os.WriteFile(cf, []byte(strings.Join(lines, "")), 0o644))
+	cf := configuration(t, "")
 	for name, text := range map[string]string{
 		"plain":      "postmaster: root\nroot: ann, bob\n",
 		"empty":      "",
@@ -162,6 +215,12 @@ func TestErrors(t *testing.T) {
 		exit int
 	}{
 		{[]string{"-C" + os.DevNull, "-OAliasFile=foo:/x"}, "setalias: unknown alias class foo\n", 70},
+		{[]string{"-C" + os.DevNull, "-OFoo=1"}, "readcf: unknown option name Foo\n", 70},
+		{[]string{"-C" + os.DevNull, "-OCheck"}, "readcf: ambiguous option name Check (matches CheckpointInterval and CheckAliases)\n", 70},
+		{[]string{"-C" + os.DevNull, "-ODontBlame=foo,bar"}, "Option DontBlame used as abbreviation for DontBlameSendmail\n" +
+			"readcf: DontBlameSendmail option: foo unrecognized\nreadcf: DontBlameSendmail option: bar unrecognized\n", 70},
+		{[]string{"-C" + os.DevNull, "-OAliasFile=hash:,dequote:/x"}, "No file name for hash map Alias0\nsetalias: map class dequote can't handle aliases\n", 70},
+		{[]string{"-C/"}, "/: line 0: not a plain file\n", 72},
 		{[]string{"-C/no/such/file"}, "/no/such/file: line 0: cannot open: No such file or directory\n", 72},
 		{[]string{"-!"}, "newaliases: invalid option -- '!'\n" + usage, 64},
 		{[]string{"-C" + os.DevNull, "-oA/no/such/aliases"}, "newaliases: cannot open /no/such/aliases: No such file or directory\n", 0},

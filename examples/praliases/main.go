@@ -18,8 +18,8 @@ import (
 	"errors"
 
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
-	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -43,7 +43,7 @@ type command struct {
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
-	c.config = sendmailcf.Default
+	c.config = aliascf.Default
 	keys, err := getopt.Parse(args, "C:f:", func(letter byte, arg string) error {
 		if letter == 'C' {
 			c.config = arg
@@ -57,28 +57,40 @@ func (c *command) run(ctx context.Context, args []string) int {
 		return exUsage
 	}
 	if c.file == "" {
-		conf, err := sendmailcf.Read(c.config)
-		if conf == nil {
+		var conf aliascf.Options
+		if err := conf.Read(c.config); err != nil {
 			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, errText(err))
 			return exNoInput
 		}
-		c.file = conf.Aliases().AliasFile
+		c.file = conf.AliasFile // what else is wrong with the file does not matter here
 	}
-	sources, err := alias.ParseSources(c.file)
-	if err != nil {
-		fmt.Fprintf(c.stderr, "praliases: %v\n", err)
-		return 0
-	}
-	for _, src := range sources {
-		if !src.Compiled() {
-			fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", src.Class)
+	for elem := range strings.SplitSeq(c.file, ",") {
+		sources, err := alias.ParseSources(elem)
+		class, _, named := strings.Cut(strings.TrimSpace(elem), ":")
+		switch {
+		case err != nil && named && !(alias.Source{Class: strings.ToLower(class)}).Compiled():
+			fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", class)
+			continue
+		case err != nil:
+			fmt.Fprintf(c.stderr, "praliases: illegal alias specification: %s\n", elem)
 			continue
 		}
-		if err := c.print(ctx, src, keys); err != nil {
-			fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, errText(err))
+		for _, src := range sources {
+			c.source(ctx, src, keys)
 		}
 	}
 	return 0
+}
+
+// source prints one database, or says why not.
+func (c *command) source(ctx context.Context, src alias.Source, keys []string) {
+	if !src.Compiled() {
+		fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", src.Class)
+		return
+	}
+	if err := c.print(ctx, src, keys); err != nil {
+		fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, errText(err))
+	}
 }
 
 // print prints one database.

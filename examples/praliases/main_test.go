@@ -45,6 +45,9 @@ func TestRun(t *testing.T) {
 		{name: "configuration", args: []string{"-C", conf, "a"}, stdout: "a:mtk1\n",
 			stderr: "praliases: Skipping non-file based alias type text\npraliases: " + dir + "/none: open: No such file or directory\n"},
 		{name: "no configuration", args: []string{"-C", dir + "/none.cf"}, stderr: "praliases: " + dir + "/none.cf: No such file or directory\n", exit: 66},
+		{name: "no map that can be listed", args: []string{"-f", "foo:/x,dequote:/x,hash:," + dir + "/bt", "a"}, stdout: "a:mtk1\n",
+			stderr: "praliases: Skipping non-file based alias type foo\npraliases: Skipping non-file based alias type dequote\n" +
+				"praliases: illegal alias specification: hash:\n"},
 		{name: "usage", args: []string{"-q"}, stderr: "praliases: invalid option -- 'q'\nusage: praliases [-C cffile] [-f aliasfile] [key ...]\n", exit: 64},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

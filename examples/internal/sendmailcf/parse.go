@@ -21,7 +21,7 @@ const (
 type Option struct{ Name, Value string }
 
 // longNames are the names of those options of one letter that the commands use.
-var longNames = map[byte]string{'A': "AliasFile", 'Q': "QueueDirectory", 'q': "QueueFactor", 'x': "QueueLA"}
+var longNames = map[byte]string{'Q': "QueueDirectory", 'q': "QueueFactor", 'x': "QueueLA"}
 
 // File is what was read of a configuration.
 type File struct {

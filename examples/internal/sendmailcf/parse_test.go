@@ -16,10 +16,9 @@ func TestParse(t *testing.T) {
 V10/Berkeley
 O QueueDirectory=/var/spool/mqueue  # where
 O MinQueueAge = 30m
-OA/etc/mail/aliases
-O AliasFile=hash:/etc/mail/more,
-	cdb:/etc/mail/yet
-O CheckAliases=True
+Oq600000
+O QueueSortOrder=
+	host
 ORthis is no option of ours
 Qslow, P=/var/spool/mqueue/slow*, r=3, I=1h30m, R=2, F=f, J=10, N=5
 Qfast P=/var/spool/mqueue/fast, recipients=7
@@ -30,7 +29,8 @@ R$*	$: Q no queue
 	assert.Equal(t, "/var/spool/mqueue", f.Option("queuedirectory"))
 	assert.Equal(t, "30m", f.Option("MinQueueAge"))
 	assert.Empty(t, f.Option("MaxQueueAge"))
-	assert.Equal(t, AliasOptions{AliasFile: "/etc/mail/aliases,hash:/etc/mail/more, cdb:/etc/mail/yet", CheckAliases: true}, f.Aliases())
+	assert.Equal(t, "600000", f.Option("QueueFactor"))
+	assert.Equal(t, "host", f.Option("QueueSortOrder"))
 	assert.Equal(t, []Queue{
 		{Name: "slow", Path: "/var/spool/mqueue/slow*", Flags: "f", Runners: 2, MaxRcpts: 3, Interval: 90 * time.Minute, Jobs: 10, Nice: 5},
 		{Name: "fast", Path: "/var/spool/mqueue/fast", MaxRcpts: 7},
