@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"os/user"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,7 +74,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	sources, unlock := c.lock(c.conf.Sources)
 	defer unlock()
 	n := alias.Newaliases{
-		Builder:   alias.Builder{CheckValues: c.conf.CheckAliases},
+		Builder:   alias.Builder{CheckValues: c.conf.CheckAliases, Parser: alias.Parser{LocalDomain: localDomains(ctx, c.conf.LocalDomains)}},
 		DontBlame: c.conf.DontBlame,
 		Create: func(src alias.Source, name string) (alias.Database, error) {
 			return newDatabase(ctx, src, name, trustedUser(c.conf.TrustedUser), c.stderr)
@@ -141,7 +143,7 @@ func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func
 		})
 	}
 	for _, src := range sources {
-		f, err := os.OpenFile(src.File, os.O_RDONLY, 0)
+		f, err := os.OpenFile(src.File, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused later, and must not hold us up here
 		if err == nil {
 			if ok, err := filelock.TryFlock(f, true); err == nil && !ok && !mine(f) {
 				fmt.Fprintf(c.stdout, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
@@ -157,6 +159,31 @@ func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func
 			f.Close()
 		}
 	}
+}
+
+// localDomains is class w: what the configuration says, and the names of this host, which are looked up when they are first
+// needed, as most files name nothing but local users.
+func localDomains(ctx context.Context, configured []string) func(domain string) bool {
+	local := sync.OnceValue(func() map[string]bool {
+		set := make(map[string]bool)
+		for _, name := range configured {
+			set[strings.ToLower(strings.TrimSuffix(name, "."))] = true
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			return set
+		}
+		set[strings.ToLower(host)] = true
+		if !strings.Contains(host, ".") {
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			if full, err := net.DefaultResolver.LookupCNAME(ctx, host); err == nil {
+				set[strings.ToLower(strings.TrimSuffix(full, "."))] = true
+			}
+		}
+		return set
+	})
+	return func(domain string) bool { return local()[domain] }
 }
 
 // trustedUser is the owner that new databases get from root.

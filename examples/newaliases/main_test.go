@@ -231,3 +231,39 @@ func TestErrors(t *testing.T) {
 		assert.Equal(t, tt.want, out.String())
 	}
 }
+
+// TestLocalDomains: class w decides which names with a domain are ours.
+func TestLocalDomains(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	names := write("names", "# comment\nFILE.example\n")
+	conf := write("test.cf", "Cwone.example two.example\nC{w}three.example\nFw-o "+filepath.Join(dir, "missing")+"\nFw"+names+" %[^#]\n")
+	file := write("aliases", "a@one.example: x\nb@Two.example: x\nc@three.example: x\nd@file.example: x\ne@localhost: x\nf@far.example: x\n")
+	var out, errs bytes.Buffer
+	c := &command{stdout: &out, stderr: &errs}
+	assert.Equal(t, exSoftware, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file, "-O" + unsafeDir}))
+	assert.Empty(t, errs.String())
+	assert.Equal(t, file+": line 6: f@far.example... cannot alias non-local names\n"+file+": 5 aliases, longest 1 bytes, 10 bytes total\n", withoutWarnings(out.String()))
+	conf = write("bad.cf", "Fw"+filepath.Join(dir, "missing")+"\n")
+	out.Reset()
+	c = &command{stdout: &out, stderr: &errs}
+	assert.NotZero(t, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file}))
+	assert.Equal(t, conf+": line 1: fileclass: cannot open '"+filepath.Join(dir, "missing")+"': No such file or directory\n", out.String())
+}
+
+// TestFIFO: a pipe in the place of an alias file is refused, and nobody waits for a writer.
+func TestFIFO(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "aliases")
+	require.NoError(t, syscall.Mkfifo(file, 0o644))
+	var out, errs bytes.Buffer
+	c := &command{stdout: &out, stderr: &errs}
+	c.run(t.Context(), []string{"-C" + os.DevNull, "-OAliasFile=hash:" + file, "-O" + unsafeDir})
+	assert.Contains(t, out.String(), "Regular files only")
+	assert.NoFileExists(t, file+".db")
+}

@@ -3,6 +3,7 @@ package aliascf
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,8 @@ type Options struct {
 	CheckAliases bool
 	TrustedUser  string
 	DontBlame    mtakit.DontBlame // DontBlameSendmail, which adds up
+
+	LocalDomains []string // class w
 
 	Messages []string // what sendmail says about the options
 	Failed   bool     // one of them is such that sendmail does nothing more
@@ -61,9 +64,44 @@ func (o *Options) Parse(r io.Reader, name string) error {
 			o.Set(line[2:])
 		case strings.HasPrefix(line, "OA"):
 			o.assign("AliasFile", line[2:])
+		case strings.HasPrefix(line, "Cw"), strings.HasPrefix(line, "C{w}"):
+			o.LocalDomains = append(o.LocalDomains, strings.Fields(strings.TrimPrefix(strings.TrimPrefix(line[1:], "w"), "{w}"))...)
+		case strings.HasPrefix(line, "Fw"), strings.HasPrefix(line, "F{w}"):
+			o.readClass(strings.TrimPrefix(strings.TrimPrefix(line[1:], "w"), "{w}"))
 		}
 	}
 	return lines.Err()
+}
+
+// readClass adds the names in a file, one to a line; "-o" in front of its path says that it may be missing.
+func (o *Options) readClass(arg string) {
+	path, optional := strings.CutPrefix(strings.TrimSpace(arg), "-o")
+	path = strings.TrimSpace(path)
+	if i := strings.IndexAny(path, " \t%"); i >= 0 { // a format for scanf(3), which says the same: one word
+		path = path[:i]
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		if !optional {
+			o.fail("fileclass: cannot open '" + path + "': " + reason(err))
+		}
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
+			o.LocalDomains = append(o.LocalDomains, words[0])
+		}
+	}
+}
+
+// reason is the system's text for err.
+func reason(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	s := errno.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // Set takes an option in the form "Name=value". Its name may be cut short as long as it is the only one that begins so.
