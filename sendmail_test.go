@@ -63,8 +63,8 @@ func needSendmail(t *testing.T) {
 	if _, err := os.Stat(cfDir); err != nil {
 		missing = cfDir + " is missing"
 	}
-	if os.Getuid() != 0 {
-		missing = "this test must run as root"
+	if missing == "" && exec.Command("unshare", "--uts", "true").Run() != nil {
+		t.Skip("this machine does not allow a host name of one's own (unshare --uts): is this test run by root?")
 	}
 	if missing == "" {
 		out, _ := sendmail(context.Background(), "-C", "/dev/null", "-d0.1", "-bt").CombinedOutput()

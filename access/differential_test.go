@@ -170,10 +170,7 @@ func sendmailTestMode(t *testing.T) func(*testing.T, *differentialWorld) []strin
 	script := `hostname mx.our.test && exec sendmail -C "$1" -bt`
 	prefix := []string{"unshare", "--uts", "sh", "-c", script, "sh"}
 	if exec.Command("unshare", "--uts", "true").Run() != nil {
-		prefix = []string{"unshare", "--user", "--map-root-user", "--uts", "sh", "-c", script, "sh"}
-		if exec.Command("unshare", "--user", "--map-root-user", "--uts", "true").Run() != nil {
-			t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
-		}
+		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
 	}
 	return func(t *testing.T, w *differentialWorld) []string {
 		dir := t.TempDir()

@@ -47,10 +47,10 @@ func newSendmail(t *testing.T) *sendmail {
 		missing("package sendmail-cf")
 	}
 	if os.Geteuid() != 0 {
-		missing("root")
+		t.Skip("a private host name needs root")
 	}
 	if err := exec.Command("unshare", "--uts", "true").Run(); err != nil {
-		missing("unshare --uts")
+		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
 	}
 	s := &sendmail{t: t, dir: t.TempDir(), sink: newSink(t)}
 	require.NoError(t, os.Chmod(s.dir, 0o700))

@@ -106,11 +106,14 @@ func TestBesideSendmail(t *testing.T) {
 	t.Parallel()
 	root, cf := groups(t)
 	path, err := exec.LookPath("sendmail")
-	if err != nil || os.Geteuid() != 0 {
+	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("sendmail and root are needed")
+			t.Fatal("sendmail is needed")
 		}
-		t.Skip("sendmail and root are needed")
+		t.Skip("sendmail is needed")
+	}
+	if exec.Command("unshare", "--uts", "true").Run() != nil {
+		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
 	}
 	text, err := os.ReadFile(cf)
 	require.NoError(t, err)

@@ -98,7 +98,7 @@ func TestOptionsAgainstOriginal(t *testing.T) {
 	t.Parallel()
 	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
-		missing(t, "a private host name needs root")
+		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "aliases")
@@ -144,7 +144,7 @@ func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
 	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
-		missing(t, "a private host name needs root")
+		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
 	}
 	cf := configuration(t, "")
 	for name, text := range map[string]string{

@@ -23,10 +23,10 @@ func testMode(t *testing.T, maps string) (ask func(name, key string) string) {
 	t.Helper()
 	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
 	if os.Geteuid() != 0 {
-		missing(t, "a private host name needs root")
+		t.Skip("a private host name needs root")
 	}
 	if exec.Command(unshare, "--uts", "true").Run() != nil {
-		missing(t, "unshare --uts is not allowed")
+		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
 	}
 	cf := filepath.Join(t.TempDir(), "test.cf")
 	require.NoError(t, os.WriteFile(cf, []byte("V10/Berkeley\nDjmx.example.test\nDnMAILER-DAEMON\nO QueueDirectory=/tmp\nO DontBlameSendmail=MapInUnsafeDirPath\n"+maps), 0o644))
