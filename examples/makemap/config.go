@@ -30,8 +30,8 @@ func (c *command) readConfig() (conf config, err error) {
 		c.config = defaultConfig
 	}
 	f, err := os.Open(c.config)
-	if errors.Is(err, fs.ErrNotExist) && !given {
-		return conf, nil
+	if err != nil && (os.Geteuid() != 0 || errors.Is(err, fs.ErrNotExist) && !given) {
+		return conf, nil // it names the owner of new maps, which root alone can give away
 	}
 	if err != nil {
 		return conf, err
