@@ -17,12 +17,15 @@ const (
 func physicalLines(text string, limit int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text != "" {
-			line, rest, _ := strings.Cut(text, "\n")
+			line, rest, ended := strings.Cut(text, "\n")
 			text = rest
 			for {
 				piece := line[:min(len(line), limit)]
 				line = line[len(piece):]
-				if piece = strings.TrimSuffix(piece, "\r"); piece != "" && !yield(piece) {
+				if ended && line == "" {
+					piece = strings.TrimSuffix(piece, "\r")
+				}
+				if piece != "" && !yield(piece) {
 					return
 				}
 				if line == "" {
