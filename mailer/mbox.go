@@ -81,7 +81,9 @@ func (m *Mbox) makeOwned(path string, own rights) error {
 	if err != nil {
 		return err
 	}
-	err = f.Chown(own.uid, own.gid)
+	if err = f.Chown(own.uid, own.gid); err == nil {
+		err = f.Sync() // its owner, before it has its name
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/internal/vfs"
 )
 
@@ -216,14 +217,14 @@ func (s *HostStatus) result() string {
 	case s.HasReply:
 		return s.Reply
 	case s.Exit == 75 && s.Errno != 0:
-		return "Deferred: " + strerror(s.Errno)
+		return "Deferred: " + errnoWords(s.Errno)
 	case s.Exit != 0:
 		if t := exitTexts[s.Exit]; t != "" {
 			return t
 		}
 		return "Unknown mailer error " + strconv.Itoa(s.Exit)
 	case s.Errno != 0:
-		return "OK: " + strerror(s.Errno)
+		return "OK: " + errnoWords(s.Errno)
 	}
 	return "OK"
 }
@@ -236,15 +237,11 @@ var exitTexts = map[int]string{
 	76: "5.5.0 Remote protocol error", 77: "5.0.0 Insufficient permission", 78: "5.3.5 Local configuration error",
 }
 
-func strerror(errno int) string {
+func errnoWords(errno int) string {
 	if errno == 256 {
 		return "Timeout on file open"
 	}
-	t := syscall.Errno(errno).Error()
-	if rest, ok := strings.CutPrefix(t, "errno "); ok {
-		return "Unknown error " + rest
-	}
-	return strings.ToUpper(t[:1]) + t[1:]
+	return strerror.Text(syscall.Errno(errno))
 }
 
 // age prints 02:53:55, with days 1+06:41:35.

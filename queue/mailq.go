@@ -16,11 +16,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/queue/qf"
 )
 
@@ -260,7 +260,7 @@ func (d *Dir) render(e *listed, o *Listing) {
 		case errors.Is(err, fs.ErrPermission):
 			e.text = []byte(" (permission denied)\n")
 		default:
-			e.text = []byte(" (" + errnoText(err) + ")\n")
+			e.text = []byte(" (" + strerror.Text(err) + ")\n")
 		}
 		return
 	}
@@ -277,22 +277,13 @@ func (d *Dir) render(e *listed, o *Listing) {
 	}
 	text, err := readText(f, size)
 	if err != nil {
-		e.plain, e.text = true, []byte(" ("+errnoText(err)+")\n")
+		e.plain, e.text = true, []byte(" ("+strerror.Text(err)+")\n")
 		return
 	}
 	p.print(text)
 	if !o.needsReading() {
 		e.prio, e.young = 0, false
 	}
-}
-
-func errnoText(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		t := errno.Error()
-		return strings.ToUpper(t[:1]) + t[1:]
-	}
-	return err.Error()
 }
 
 // printer goes through the lines of one control file as they come, like the original: mailq shows what is there, not what
@@ -351,7 +342,7 @@ func (p *printer) bodySize(text string) {
 			return
 		}
 	}
-	p.e.fault = "readqf: cannot open ./df" + string(p.e.id) + ": " + errnoText(err) + "\n"
+	p.e.fault = "readqf: cannot open ./df" + string(p.e.id) + ": " + strerror.Text(err) + "\n"
 }
 
 // readFault is what sendmail's readqf prints about the first fault that makes it give a file up, "" when there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -460,8 +461,8 @@ func (a *attempt) report(ctx context.Context, warned bool) error {
 	}
 	expires, _ := a.r.o.deadlines(a.u)
 	parts := []*Report{{Rcpts: failed, Text: failureText(failed)}, {Rcpts: delayed, Text: a.status}, {Rcpts: done, Text: "Return receipt"}}
-	for owner, rcpts := range owners {
-		parts = append(parts, &Report{Rcpts: rcpts, Text: failureText(rcpts), Sender: owner})
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		parts = append(parts, &Report{Rcpts: owners[owner], Text: failureText(owners[owner]), Sender: owner})
 	}
 	for _, part := range parts {
 		if len(part.Rcpts) == 0 {

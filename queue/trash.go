@@ -81,10 +81,13 @@ func (d *Dir) makeTrash(sp *spool, trash string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if err == nil {
-		err = d.fs.SyncDir(sp.path)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := d.fs.SyncDir(sp.path); err != nil {
+		return errors.Join(err, d.fs.Remove(trash)) // else the next call would take it for safe
+	}
+	return nil
 }
 
 // journal adds entries to the journal of a queue directory.
@@ -212,7 +215,14 @@ func (d *Dir) purge(sp *spool, names []name, age time.Duration) (purged int, err
 	for _, n := range names {
 		control := trash + "/" + string(n.letter) + "f" + string(n.id)
 		fi, err := d.fs.Lstat(control)
-		if err != nil || time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
+		if errors.Is(err, fs.ErrNotExist) { // brought back, or purged by another process
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if time.Since(changeTime(fi)) < age { // a rename changes the ctime: it is that of the deletion
 			continue
 		}
 		if err := d.fs.Remove(control); err != nil {

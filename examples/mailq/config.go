@@ -11,6 +11,7 @@ import (
 
 	"github.com/mtakit/mtakit/examples/internal/datadir"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/queue"
 )
 
@@ -94,7 +95,7 @@ func (c *command) configure() (args []string, err error) {
 	case f == nil && !c.given && errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case f == nil:
-		return nil, &exit{exOSFile, fmt.Errorf("%s: line 0: cannot open: %s", c.config, errText(err))}
+		return nil, &exit{exOSFile, fmt.Errorf("%s: line 0: cannot open: %s", c.config, strerror.Text(err))}
 	case err != nil:
 		return nil, &exit{exSoftware, err}
 	}
@@ -131,7 +132,7 @@ func (c *command) open(listing bool) (*queue.Dir, error) {
 		if err == nil {
 			err = syscall.ENOTDIR
 		}
-		return nil, &exit{exConfig, fmt.Errorf("can not chdir(%s/): %s", base, errText(err))}
+		return nil, &exit{exConfig, fmt.Errorf("can not chdir(%s/): %s", base, strerror.Text(err))}
 	}
 	main, root := c.dir, base
 	for _, g := range c.groups {
@@ -185,14 +186,4 @@ func below(path, base string) error {
 		return fmt.Errorf("QueuePath %s not subpath of QueueDirectory %s/", path, base)
 	}
 	return nil
-}
-
-// errText is the system's word for an error.
-func errText(err error) string {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return err.Error()
-	}
-	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
 }

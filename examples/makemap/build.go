@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mtakit/mtakit/examples/internal/progress"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 )
 
@@ -54,7 +55,7 @@ func (c *command) build(ctx context.Context, engine table.Engine, path string, c
 	case err != nil && !opened:
 		return c.cannotOpen(err)
 	case err != nil:
-		fmt.Fprintf(c.stderr, "makemap: close(%s): %s\n", c.name, errText(err))
+		fmt.Fprintf(c.stderr, "makemap: close(%s): %s\n", c.name, strerror.Text(err))
 		return exIOErr
 	}
 	return c.exit
@@ -144,6 +145,6 @@ func (c *command) complain(line int, err error) {
 
 // putError reports a record that the map does not take.
 func (c *command) putError(line int, key []byte, err error) {
-	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, line, key, errText(err))
+	fmt.Fprintf(c.stderr, "makemap: %s: line %d: key %s: put error: %s\n", c.name, line, key, strerror.Text(err))
 	c.exit = exIOErr
 }

@@ -27,6 +27,7 @@ import (
 	"syscall"
 
 	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -104,7 +105,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	c.class, c.name = operands[0], operands[1]
 	conf, err := c.readConfig()
 	if err != nil {
-		fmt.Fprintf(c.stderr, "makemap: %s: %s\n", c.config, errText(err))
+		fmt.Fprintf(c.stderr, "makemap: %s: %s\n", c.config, strerror.Text(err))
 		return exNoInput
 	}
 	if c.class == "cf" || c.class == "CF" {
@@ -190,7 +191,7 @@ func (c *command) listClasses(letter byte) {
 
 // cannotOpen complains about the map as a whole.
 func (c *command) cannotOpen(err error) int {
-	fmt.Fprintf(c.stderr, "makemap: error opening type %s map %s: %s\n", c.class, c.name, errText(err))
+	fmt.Fprintf(c.stderr, "makemap: error opening type %s map %s: %s\n", c.class, c.name, strerror.Text(err))
 	return exCantCreat
 }
 
@@ -198,16 +199,6 @@ func (c *command) cannotOpen(err error) int {
 type sendmailError string
 
 func (e sendmailError) Error() string { return string(e) }
-
-// errText words an error as strerror(3) does when it comes from the system.
-func errText(err error) string {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return err.Error()
-	}
-	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
-}
 
 // warnDirs names the directories on the way to path that others may write to: once when the way is checked, and once when the
 // file is.
@@ -307,7 +298,7 @@ func (c *command) dump(ctx context.Context, engine table.Engine, path string) in
 		fmt.Fprint(out, table.Printable(rec.Key), sep, table.Printable(rec.Value), "\n")
 	}
 	if err := out.Flush(); err != nil {
-		fmt.Fprintf(c.stderr, "makemap: %s\n", errText(err))
+		fmt.Fprintf(c.stderr, "makemap: %s\n", strerror.Text(err))
 		return exIOErr
 	}
 	return 0

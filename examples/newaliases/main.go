@@ -29,6 +29,7 @@ import (
 	"github.com/mtakit/mtakit/examples/internal/getopt"
 	"github.com/mtakit/mtakit/examples/internal/progress"
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -111,7 +112,7 @@ func (c *command) readConfig() (exit int) {
 		fmt.Fprintf(c.stdout, "%s: line 0: not a plain file\n", path)
 		return exOSFile
 	case err != nil && c.config != "":
-		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", path, errText(err))
+		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", path, strerror.Text(err))
 		return exOSFile
 	}
 	if c.say(); c.conf.Failed {
@@ -271,14 +272,4 @@ func (d *database) Commit() error {
 func (d *database) Abort() error {
 	d.meter.Done()
 	return nil
-}
-
-// errText words an error as strerror(3) does when it comes from the system.
-func errText(err error) string {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return err.Error()
-	}
-	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
 }

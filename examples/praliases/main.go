@@ -13,13 +13,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"syscall"
-
-	"errors"
 
 	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -59,7 +57,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	if c.file == "" {
 		var conf aliascf.Options
 		if err := conf.Read(c.config); err != nil {
-			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, errText(err))
+			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, strerror.Text(err))
 			return exNoInput
 		}
 		c.file = conf.AliasFile // what else is wrong with the file does not matter here
@@ -89,7 +87,7 @@ func (c *command) source(ctx context.Context, src alias.Source, keys []string) {
 		return
 	}
 	if err := c.print(ctx, src, keys); err != nil {
-		fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, errText(err))
+		fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, strerror.Text(err))
 	}
 }
 
@@ -118,14 +116,4 @@ func (c *command) print(ctx context.Context, src alias.Source, keys []string) er
 		}
 	}
 	return nil
-}
-
-// errText words an error as strerror(3) does when it comes from the system.
-func errText(err error) string {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return err.Error()
-	}
-	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
 }

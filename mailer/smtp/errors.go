@@ -6,10 +6,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/strerror"
 )
 
 // stage is the command that a reply belongs to; sendmail words and numbers refusals by it.
@@ -178,8 +178,7 @@ func lostError(host string, err error) *mtakit.Error {
 		errors.Is(err, io.ErrUnexpectedEOF):
 		e.Text = "Connection reset by " + host
 	case errors.As(err, &errno):
-		t := errno.Error()
-		e.Text = host + ": " + strings.ToUpper(t[:1]) + t[1:]
+		e.Text = host + ": " + strerror.Text(errno)
 	default:
 		e.Text = ""
 	}

@@ -3,7 +3,6 @@ package aliascf
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/internal/strerror"
 )
 
 // Default is the configuration of a stock sendmail.
@@ -83,7 +83,7 @@ func (o *Options) readClass(arg string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		if !optional {
-			o.fail("fileclass: cannot open '" + path + "': " + reason(err))
+			o.fail("fileclass: cannot open '" + path + "': " + strerror.Text(err))
 		}
 		return
 	}
@@ -92,16 +92,6 @@ func (o *Options) readClass(arg string) {
 			o.LocalDomains = append(o.LocalDomains, words[0])
 		}
 	}
-}
-
-// reason is the system's text for err.
-func reason(err error) string {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return err.Error()
-	}
-	s := errno.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // Set takes an option in the form "Name=value". Its name may be cut short as long as it is the only one that begins so.
