@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/table"
 )
 
@@ -37,10 +37,7 @@ func (c *command) readConfig() (conf config, err error) {
 		return conf, err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
+	err = sendmailcf.Lines(f, func(_ int, line string) {
 		switch {
 		case strings.HasPrefix(line, "K"):
 			if w := strings.Fields(line[1:]); len(w) >= 3 {
@@ -52,8 +49,8 @@ func (c *command) readConfig() (conf config, err error) {
 				conf.owner = c.trustedUser(strings.TrimSpace(value))
 			}
 		}
-	}
-	return conf, lines.Err()
+	})
+	return conf, err
 }
 
 // trustedUser finds the owner for new maps. Only root can give files away.

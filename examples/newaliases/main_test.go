@@ -242,7 +242,7 @@ func TestLocalDomains(t *testing.T) {
 		return path
 	}
 	names := write("names", "# comment\nFILE.example\n")
-	conf := write("test.cf", "Cwone.example two.example\nC{w}three.example\nFw-o "+filepath.Join(dir, "missing")+"\nFw"+names+" %[^#]\n")
+	conf := write("test.cf", "Cwone.example\n  two.example  # ours\nC{w}three.example\nFw-o "+filepath.Join(dir, "missing")+"\nFw"+names+" %[^#]\n")
 	file := write("aliases", "a@one.example: x\nb@Two.example: x\nc@three.example: x\nd@file.example: x\ne@localhost: x\nf@far.example: x\n")
 	var out, errs bytes.Buffer
 	c := &command{stdout: &out, stderr: &errs}

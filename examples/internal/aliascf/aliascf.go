@@ -2,7 +2,6 @@
 package aliascf
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -13,11 +12,12 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/strerror"
 )
 
 // Default is the configuration of a stock sendmail.
-const Default = "/etc/mail/sendmail.cf"
+const Default = sendmailcf.Default
 
 // Options are the options that concern alias files. Those of the command line are set first, and win.
 type Options struct {
@@ -54,11 +54,8 @@ func (o *Options) Read(path string) error {
 func (o *Options) Parse(r io.Reader, name string) error {
 	o.fixed, o.given = o.given, nil
 	defer func() { o.at = "" }()
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		o.at = name + ": line " + strconv.Itoa(n) + ": "
-		line := lines.Text()
+	return sendmailcf.Lines(r, func(number int, line string) {
+		o.at = name + ": line " + strconv.Itoa(number) + ": "
 		switch {
 		case strings.HasPrefix(line, "O "):
 			o.Set(line[2:])
@@ -69,8 +66,7 @@ func (o *Options) Parse(r io.Reader, name string) error {
 		case strings.HasPrefix(line, "Fw"), strings.HasPrefix(line, "F{w}"):
 			o.readClass(strings.TrimPrefix(strings.TrimPrefix(line[1:], "w"), "{w}"))
 		}
-	}
-	return lines.Err()
+	})
 }
 
 // readClass adds the names in a file, one to a line; "-o" in front of its path says that it may be missing.

@@ -1,7 +1,6 @@
 package sendmailcf
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -45,33 +44,16 @@ func Read(path string) (*File, error) {
 func Parse(r io.Reader, name string) (*File, error) {
 	f := &File{}
 	var errs []error
-	take := func(at int, line string) {
+	err := Lines(r, func(number int, line string) {
 		if err := f.line(line); err != nil {
-			errs = append(errs, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: at}, Err: err})
+			errs = append(errs, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: number}, Err: err})
 		}
-	}
-	in := bufio.NewScanner(r)
-	in.Buffer(nil, 1<<20)
-	held, at, n := "", 0, 0
-	for in.Scan() {
-		n++
-		line := strings.TrimRight(in.Text(), "\r")
-		if line != "" && (line[0] == ' ' || line[0] == '\t') { // goes on with the line before
-			held += " " + strings.TrimLeft(line, " \t")
-			continue
-		}
-		take(at, held)
-		held, at = line, n
-	}
-	take(at, held)
-	return f, errors.Join(append(errs, in.Err())...)
+	})
+	return f, errors.Join(append(errs, err)...)
 }
 
 func (f *File) line(line string) error {
-	if len(line) == 0 {
-		return nil
-	}
-	letter, rest := line[0], cutComment(line[1:])
+	letter, rest := line[0], line[1:]
 	switch {
 	case letter == 'O' && strings.HasPrefix(rest, " "):
 		name, value, _ := strings.Cut(rest, "=")
@@ -92,16 +74,6 @@ func (f *File) line(line string) error {
 		f.Queues = append(f.Queues, q)
 	}
 	return nil
-}
-
-// cutComment takes off what follows a "#" that has white space before it.
-func cutComment(s string) string {
-	for i := 1; i < len(s); i++ {
-		if s[i] == '#' && (s[i-1] == ' ' || s[i-1] == '\t') {
-			return strings.TrimRight(s[:i], " \t")
-		}
-	}
-	return s
 }
 
 // Option returns the last value that an option is given, in any case of its name, and "" when there is none.
