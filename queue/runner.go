@@ -289,7 +289,10 @@ func (r *Runner) scan(ctx context.Context) {
 		case err != nil:
 			r.problem("", err)
 		default:
-			r.notify(u)
+			r.mu.Lock()
+			r.see(u)
+			r.dispatch()
+			r.mu.Unlock()
 		}
 	}
 }

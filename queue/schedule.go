@@ -17,8 +17,9 @@ type item struct {
 	prio    int64
 	timer   int32 // place in the timer heap, -1 when not there
 	place   int32 // place in the lane's ready heap, -1 when not there
+	told    *Unit // what the store said of it last while it was being attempted
 	running bool
-	again   bool // changed by somebody while running
+	busy    bool // was in other hands when its time came
 	overdue bool // expire has passed: try it without regard to the lane
 }
 
@@ -113,16 +114,30 @@ func (r *Runner) lane(dest string) *lane {
 	return l
 }
 
-// notify takes note of a unit that is new or changed. It is called by the store and by scans.
+// notify takes note of what the store says of a unit that nobody in this process holds any more. One that was in other
+// hands when its time came need not wait any longer.
 func (r *Runner) notify(u *Unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	it := r.items[u.ID]
+	if it != nil && it.running {
+		it.told = u
+		return
+	}
+	if it != nil && it.busy {
+		it.version = 0
+	}
+	r.see(u)
+	r.dispatch()
+}
+
+// see takes note of a unit that may be new or changed.
+func (r *Runner) see(u *Unit) {
 	it := r.items[u.ID]
 	switch {
 	case r.closed:
 		return
 	case it != nil && (it.running || it.claim != nil):
-		it.again = it.again || it.version != u.Version
 		return
 	case u.State > Deferred:
 		if it != nil {
@@ -136,7 +151,6 @@ func (r *Runner) notify(u *Unit) {
 		it = r.newItem(u)
 	}
 	r.plan(it, u)
-	r.dispatch()
 }
 
 func (r *Runner) newItem(u *Unit) *item {
@@ -195,7 +209,7 @@ func (r *Runner) plan(it *item, u *Unit) {
 	now := time.Now()
 	// What is overdue already gets an ordinary attempt first, and is looked at again soon when there was none.
 	it.expire = max(expire.UnixNano(), now.Add(time.Minute).UnixNano())
-	it.overdue = false
+	it.overdue, it.busy = false, false
 	r.place(it, now)
 }
 
@@ -371,7 +385,7 @@ func (r *Runner) start(it *item) {
 // begin marks an item as being attempted.
 func (r *Runner) begin(it *item) {
 	r.unready(it)
-	it.running, it.again = true, false
+	it.running, it.told = true, nil
 	it.lane.running++
 	r.running++
 	if it.claim != nil {

@@ -430,6 +430,56 @@ func TestDeliverByNotify(t *testing.T) {
 	})
 }
 
+// lateClaim is a Store that does something between a Claim that came too soon and its answer.
+type lateClaim struct {
+	*Dir
+	after func()
+}
+
+func (s lateClaim) Claim(ctx context.Context, req ClaimRequest) ([]Claim, error) {
+	cs, err := s.Dir.Claim(ctx, req)
+	if len(cs) == 0 {
+		s.after()
+	}
+	return cs, err
+}
+
+// TestReleaseIsHeard: a scan may meet a message that is still in the hands of whoever accepts it. It is tried as soon as it is
+// released, not when the Runner would have asked again.
+func TestReleaseIsHeard(t *testing.T) {
+	for name, during := range map[string]bool{"after the vain claim": false, "during the vain claim": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, Options{Rescan: -1})
+				var held []Claim
+				vain := 0
+				o := w.runner.o
+				o.Store = lateClaim{w.dir, func() {
+					vain++
+					if during {
+						held[0].Release()
+					}
+				}}
+				w.runner = NewRunner(o)
+				stop := w.run()
+				d, err := w.dir.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", Units: []UnitSpec{{Rcpts: []Recipient{{Addr: "<bob@example.net>"}}}}})
+				require.NoError(t, err)
+				held, err = d.CommitClaimed(t.Context())
+				require.NoError(t, err)
+				w.runner.Wake()
+				synctest.Wait()
+				assert.Equal(t, 1, vain)
+				time.Sleep(time.Second)
+				held[0].Release()
+				synctest.Wait()
+				assert.Len(t, w.tried(), 1)
+				assert.Zero(t, w.left())
+				stop()
+			})
+		})
+	}
+}
+
 // TestLanesAreForgotten: what is known of a destination goes when it has no more mail and its back-off and rate limit are
 // over, so that a server which runs for years keeps nothing of destinations that are gone.
 func TestLanesAreForgotten(t *testing.T) {

@@ -64,6 +64,9 @@ func (r *Runner) work(ctx context.Context, it *item) {
 			return
 		}
 		c = cs[0]
+		r.mu.Lock()
+		it.told = nil // is older than what was claimed
+		r.mu.Unlock()
 		if u := c.Unit(); u.Version != version && !overdue && r.dueAt(u).After(time.Now()) {
 			c.Release() // somebody else tried it in the meantime
 			r.after(it, u)
@@ -89,6 +92,10 @@ func (r *Runner) after(it *item, u *Unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	it.running = false
+	if u != nil && it.told != nil && it.told.Version != u.Version {
+		u = it.told // somebody changed it since
+	}
+	it.told = nil
 	if u == nil || u.State > Deferred {
 		r.forget(it)
 		return
@@ -109,15 +116,23 @@ func (r *Runner) unclaimed(ctx context.Context, it *item, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	it.running = false
+	told := it.told
+	it.told = nil
 	switch {
 	case gerr == nil && u.State > Deferred:
 		r.forget(it)
 		return
 	case gerr == nil:
 		r.plan(it, u)
+	case told != nil:
+		r.plan(it, told)
 	}
-	// Ask again in a while; the version makes sure that a change is seen sooner.
+	if told != nil {
+		return // whoever held it let go of it in the meantime
+	}
+	// Ask again in a while; the version makes sure that a change is seen sooner, and notify that a release is.
 	now := time.Now()
+	it.busy = true
 	r.unready(it)
 	it.due = max(it.due, now.Add(30*time.Second).UnixNano())
 	it.expire = max(it.expire, now.Add(time.Minute).UnixNano())
