@@ -66,6 +66,12 @@
 // are still being read: priorities order what is known. After Options.Return a message bounces, after Options.Warn its
 // sender hears of the delay.
 //
+// # Portability
+//
+// Dir needs a Unix system; on Windows, Open fails with errors.ErrUnsupported, and a Runner needs another Store.
+// Syncs of whole file systems (SyncFS) and acceptance with one turn of the journal are for Linux: elsewhere each file is synced
+// by itself.
+//
 // # Differences from sendmail
 //
 //   - A control file is written once, under its temporary name, not first in place and then again.
