@@ -88,8 +88,8 @@ func (osFS) Rename(oldname, newname string) error      { return os.Rename(oldnam
 func (osFS) Link(oldname, newname string) error        { return os.Link(oldname, newname) }
 func (osFS) Remove(name string) error                  { return os.Remove(name) }
 func (osFS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
-func (osFS) Stat(name string) (fs.FileInfo, error)     { return os.Stat(name) }
-func (osFS) Lstat(name string) (fs.FileInfo, error)    { return os.Lstat(name) }
+func (osFS) Stat(name string) (fs.FileInfo, error)     { return known(os.Stat(name)) }
+func (osFS) Lstat(name string) (fs.FileInfo, error)    { return known(os.Lstat(name)) }
 func (osFS) Chmod(name string, mode fs.FileMode) error { return os.Chmod(name, mode) }
 
 func (osFS) Chtimes(name string, atime, mtime time.Time) error {
