@@ -1,7 +1,6 @@
 package mbox
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"sort"
 	"strings"
@@ -18,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // A vectorFile is one entry of expected.json; testdata/vectors/mbox.zip holds a README that explains the fields.
@@ -61,17 +61,6 @@ type vectorMessage struct {
 	Pseudo     bool     `json:"pseudo"`
 	Length     *int64   `json:"content_length"`
 	LengthOK   *bool    `json:"content_length_ok"`
-}
-
-// vectors opens the directory that MTAKIT_VECTORS names, or the packed set.
-func vectors(t testing.TB) fs.FS {
-	if dir := os.Getenv("MTAKIT_VECTORS"); dir != "" {
-		return os.DirFS(path.Join(dir, "mbox"))
-	}
-	z, err := zip.OpenReader("testdata/vectors/mbox.zip")
-	require.NoError(t, err)
-	t.Cleanup(func() { z.Close() })
-	return z
 }
 
 func vectorOptions(t testing.TB, variant, mode string) ReadOptions {
@@ -185,17 +174,9 @@ func latin1(b []byte) string {
 }
 
 func TestVectorsMbox(t *testing.T) {
-	fsys := vectors(t)
-	var lists []string
-	require.NoError(t, fs.WalkDir(fsys, ".", func(p string, _ fs.DirEntry, err error) error {
-		if path.Base(p) == "expected.json" {
-			lists = append(lists, p)
-		}
-		return err
-	}))
-	require.NotEmpty(t, lists, "no expected.json")
+	fsys := vectordir.Open(t, "mbox", "testdata/vectors/mbox.zip")
 	passed, failed := 0, 0
-	for _, list := range lists {
+	for _, list := range vectordir.Files(t, fsys, "expected.json") {
 		b, err := fs.ReadFile(fsys, list)
 		require.NoError(t, err)
 		var files []vectorFile

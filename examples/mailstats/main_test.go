@@ -5,40 +5,41 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // TestVectorsStats does every run of the real mailstats again: output, messages, exit code, and what it leaves of the file.
 func TestVectorsStats(t *testing.T) {
-	root := filepath.Join("..", "..", "stats", "testdata", "vectors")
-	if env := os.Getenv("MTAKIT_VECTORS"); env != "" {
-		root = filepath.Join(env, "stats")
-	}
-	root, err := filepath.Abs(root)
+	own, err := filepath.Abs(filepath.Join("..", "..", "stats", "testdata", "vectors"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	fsys := vectordir.Open(t, "stats", own)
 	passed, failed := 0, 0
-	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "meta.json" {
-			return err
-		}
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS(filepath.Dir(name))); err != nil {
-			return err
-		}
-		t.Chdir(dir)
-		b, err := os.ReadFile("meta.json")
+	for _, name := range vectordir.Files(t, fsys, "meta.json") {
+		b, err := fs.ReadFile(fsys, name)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		var set struct{ Runs []vectorRun }
 		if err := json.Unmarshal(b, &set); err != nil {
-			return err
+			t.Fatal(err)
 		}
+		here, err := fs.Sub(fsys, path.Dir(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, here); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(dir)
 		for _, r := range set.Runs {
 			if r.try(t) {
 				passed++
@@ -46,10 +47,6 @@ func TestVectorsStats(t *testing.T) {
 				failed++
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	t.Logf("vectors stats: %d passed, %d failed", passed, failed)
 	if failed > 0 || passed == 0 {
