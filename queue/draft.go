@@ -197,7 +197,11 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 		}
 		err = w.commit(hs)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUncertain): // a unit that may be there needs it
+		w.file.Close()
+		w.file = nil
+	case err != nil:
 		err = errors.Join(err, w.dropBody())
 	}
 	w.err = storeError(w.id, err)
@@ -242,7 +246,7 @@ func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	defer func() {
 		if err != nil {
 			for _, c := range cs {
-				c.undo()
+				err = errors.Join(err, c.undo())
 			}
 		}
 	}()
