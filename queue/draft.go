@@ -236,7 +236,10 @@ func (d *Dir) split(units []UnitSpec) []UnitSpec {
 // commit writes body and control files and makes them durable; see the package comment for the two orders in which that
 // happens.
 func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
+	if w.data != w.id { // there is no such message, so the file with its name was left by a crash, or is about to be removed
+		for _, sp := range w.d.spools {
+			sp.qfSync.keep(w.sp.file('d', w.id))
+		}
 		if err := w.d.fs.Rename(w.sp.file('d', w.data), w.sp.file('d', w.id)); err != nil {
 			return err
 		}

@@ -421,7 +421,7 @@ func (r *Runner) Resume(dest string) {
 // Stats is a look at a Runner.
 type Stats struct {
 	Units   int // known
-	Ready   int // could be tried now
+	Ready   int // could be tried now, and their destinations answer as far as is known
 	Running int
 	Oldest  time.Duration // how long the one that is due longest has been due
 	Down    []string      // destinations that do not answer or are paused
@@ -434,7 +434,9 @@ func (r *Runner) Stats() Stats {
 	s := Stats{Units: len(r.items), Running: r.running}
 	now := time.Now()
 	for _, l := range r.lanes {
-		s.Ready += len(l.ready)
+		if !r.blocked(l, now) {
+			s.Ready += len(l.ready)
+		}
 		if l.paused || l.until.After(now) {
 			s.Down = append(s.Down, l.dest)
 		}
