@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/mtakit/mtakit"
@@ -14,6 +15,9 @@ import (
 
 // modes finds tables that others may write to: who writes the aliases runs programs.
 func (c *checker) modes() {
+	if runtime.GOOS == "windows" {
+		return // files have neither owners nor modes that say so
+	}
 	dirs := map[string]bool{}
 	for _, name := range c.t.files {
 		c.mode(name, mtakit.Position{File: name})
