@@ -61,8 +61,8 @@ type Options struct {
 	Rescan time.Duration
 	// Drain is how long running attempts may go on when Run is told to end. Zero means 30 s.
 	Drain time.Duration
-	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. Zero means
-	// 1000.
+	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. As many may
+	// wait for the store to take what became of them; others are released then, too, and tried again. Zero means 1000.
 	MaxParked int
 }
 
@@ -87,7 +87,8 @@ type Runner struct {
 	fresh   map[ID]struct{}    // while the store is looked through: what is known better since that began
 	running int
 	parked  int
-	open    bool // Run is running
+	kept    map[*item]*attempt // whose outcome could not be written yet; they keep their claims
+	open    bool               // Run is running
 	paused  bool
 	closed  bool
 	wake    chan struct{} // tells Run that the first timer changed
@@ -119,7 +120,7 @@ func NewRunner(o Options) *Runner {
 	if o.Drain == 0 {
 		o.Drain = 30 * time.Second
 	}
-	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
+	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), kept: make(map[*item]*attempt), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
 }
 
 // Notifier is a Store that tells about units that this process made ready. The Runner uses it when it is there.
@@ -236,13 +237,14 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		cancel()
 		<-done
 	}
-	for _, it := range r.items {
-		if a := it.unsettled; a != nil {
-			it.unsettled = nil
-			if _, err := a.settle(r.ctx); err != nil {
-				r.problem(it.id, err)
-				a.giveUp()
-			}
+	r.mu.Lock()
+	kept := r.kept
+	r.kept = nil
+	r.mu.Unlock()
+	for _, a := range kept {
+		if _, err := a.settle(r.ctx); err != nil {
+			r.problem(a.u.ID, err)
+			a.giveUp()
 		}
 	}
 }

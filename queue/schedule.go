@@ -18,11 +18,9 @@ type item struct {
 	timer   int32 // place in the timer heap, -1 when not there
 	place   int32 // place in the lane's ready heap, -1 when not there
 	told    *Unit // what the store said of it last while it was being attempted
-	// unsettled is an attempt whose outcome could not be written yet. It keeps the claim.
-	unsettled *attempt
-	running   bool
-	busy      bool // was in other hands when its time came
-	overdue   bool // expire has passed: try it without regard to the lane
+	running bool
+	busy    bool // was in other hands when its time came
+	overdue bool // expire has passed: try it without regard to the lane
 }
 
 // at is when the timer has something to do: make it ready, or look at its deadline.
@@ -147,7 +145,7 @@ func (r *Runner) see(u *Unit) {
 	switch {
 	case r.closed:
 		return
-	case it != nil && it.ours():
+	case it != nil && r.ours(it):
 		return
 	case u.State > Deferred:
 		if it != nil {
@@ -164,7 +162,7 @@ func (r *Runner) see(u *Unit) {
 }
 
 // ours reports whether the Runner has the claim, or is about to ask for it.
-func (it *item) ours() bool { return it.running || it.claim != nil || it.unsettled != nil }
+func (r *Runner) ours(it *item) bool { return it.running || it.claim != nil || r.kept[it] != nil }
 
 func (r *Runner) newItem(u *Unit) *item {
 	it := &item{id: ID(strings.Clone(string(u.ID))), timer: -1, place: -1}
@@ -182,7 +180,7 @@ func (r *Runner) addClaim(c Claim) bool {
 	if it == nil {
 		it = r.newItem(u)
 	}
-	if it.ours() {
+	if r.ours(it) {
 		return false
 	}
 	r.learn(u.ID)
