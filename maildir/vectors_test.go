@@ -1,7 +1,6 @@
 package maildir
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
@@ -18,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // A vectorTree is one vector; testdata/vectors/maildir.zip holds a README that explains the fields.
@@ -285,25 +286,9 @@ func lookQuota(t *testing.T, d *Dir, now time.Time) *vectorQuota {
 }
 
 func TestVectorsMaildir(t *testing.T) {
-	var fsys fs.FS
-	if dir := os.Getenv("MTAKIT_VECTORS"); dir != "" {
-		fsys = os.DirFS(path.Join(dir, "maildir"))
-	} else {
-		z, err := zip.OpenReader("testdata/vectors/maildir.zip")
-		require.NoError(t, err)
-		defer z.Close()
-		fsys = z
-	}
-	var files []string
-	require.NoError(t, fs.WalkDir(fsys, ".", func(p string, _ fs.DirEntry, err error) error {
-		if path.Ext(p) == ".json" {
-			files = append(files, p)
-		}
-		return err
-	}))
-	require.NotEmpty(t, files)
+	fsys := vectordir.Open(t, "maildir", "testdata/vectors/maildir.zip")
 	passed, failed := 0, 0
-	for _, f := range files {
+	for _, f := range vectordir.Files(t, fsys, ".json") {
 		b, err := fs.ReadFile(fsys, f)
 		require.NoError(t, err)
 		var v vectorTree

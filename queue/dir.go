@@ -90,6 +90,8 @@ type Dir struct {
 
 	trashMu sync.Mutex // while a trash directory is made
 
+	telling sync.Mutex // from the end of a claim until everybody heard of it, so that they hear things in order
+
 	mu      sync.Mutex
 	held    map[ID]*dirClaim // claims of this process
 	notify  map[int]func(*Unit)
@@ -344,7 +346,8 @@ func (d *Dir) flush(all bool) error {
 }
 
 // Notify calls f for every unit that this process makes ready to be tried without keeping the claim on it: after
-// Draft.Commit, Claim.Reschedule, Claim.Release and Admin. f must not block. The Runner uses it; stop ends it.
+// Draft.Commit, Claim.Reschedule, Claim.Release and Admin, in that order for one unit. f must not block, nor end claims.
+// The Runner uses it; stop ends it.
 func (d *Dir) Notify(f func(*Unit)) (stop func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -358,6 +361,21 @@ func (d *Dir) Notify(f func(*Unit)) (stop func()) {
 	}
 }
 
+// tellOf tells about a unit that came back without a claim.
+func (d *Dir) tellOf(ctx context.Context, id ID) error {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	u, err := d.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, err) // it is there, but nobody was told
+	}
+	if u.State <= Deferred {
+		d.tell(u)
+	}
+	return nil
+}
+
+// tell calls those who asked with Notify. The caller has telling, and had it before the unit was free for others.
 func (d *Dir) tell(u *Unit) {
 	d.mu.Lock()
 	fs := make([]func(*Unit), 0, len(d.notify))

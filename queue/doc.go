@@ -55,7 +55,9 @@
 //
 // Before Update returns: tf synced, renamed over qf, directory synced. Complete does not wait for the disk: after a power
 // failure the message may be there again, whole, and is then delivered twice. Nothing else is ever done twice, and nothing
-// is lost; crash tests stop the package at each change it makes to the file system.
+// is lost; crash tests stop the package at each change it makes to the file system. While the spool cannot be written, the
+// Runner keeps the claim on what was delivered or reported in part, and what became of it, until it can (up to
+// Options.MaxParked of them, and until Run ends: what is left then is tried again as a whole).
 //
 // # Time
 //

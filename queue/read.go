@@ -135,9 +135,12 @@ func (d *Dir) take(sp *spool, letter byte, id ID) (*dirClaim, error) {
 	ok, err := c.acquire()
 	if !ok || err != nil {
 		d.mu.Lock()
-		delete(d.held, id)
+		if d.held[id] == c { // else a new unit got its name meanwhile
+			delete(d.held, id)
+		}
 		d.mu.Unlock()
 		if c.lock != nil {
+			filelock.Unlock(c.lock)
 			c.lock.Close()
 		}
 		return nil, err

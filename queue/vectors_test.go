@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -23,26 +22,16 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/mtakit/mtakit/queue/qf"
 )
 
-// vectorFS is testdata/vectors/queue.zip, or $MTAKIT_VECTORS/queue when that is set.
-func vectorFS(t *testing.T) fs.FS {
-	if dir := os.Getenv("MTAKIT_VECTORS"); dir != "" {
-		return os.DirFS(filepath.Join(dir, "queue"))
-	}
-	z, err := zip.OpenReader("testdata/vectors/queue.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { z.Close() })
-	return z
-}
+const vectorZip = "testdata/vectors/queue.zip"
 
 // TestVectorsQueue checks control files, listings, queue runs and host status against what sendmail 8.17.1.9 wrote and
 // printed.
 func TestVectorsQueue(t *testing.T) {
-	fsys := vectorFS(t)
+	fsys := vectordir.Open(t, "queue", vectorZip)
 	passed, failed := 0, 0
 	check := func(name string, errs []error) {
 		if err := errors.Join(errs...); err != nil {
