@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // TakeNew moves the messages of new to cur, as a mail reader must before it shows them, and returns them there. A
@@ -265,7 +267,8 @@ func (d *Dir) Stale(now time.Time) ([]string, error) {
 			continue
 		}
 		limit := now.Add(-staleAge)
-		if fi.ModTime().Before(limit) && accessTime(fi).Before(limit) {
+		attr, _ := vfs.AttrOf(fi) // where access is not told, the modification counts
+		if fi.ModTime().Before(limit) && attr.Accessed.Before(limit) {
 			stale = append(stale, f.name)
 		}
 	}

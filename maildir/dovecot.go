@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // maxSidecar is how much of a file beside the messages is read.
@@ -114,7 +116,7 @@ func (d *Dir) AddKeyword(name string) (byte, error) {
 
 // readFile reads a file of the Maildir that is no message.
 func (d *Dir) readFile(name string) ([]byte, error) {
-	f, err := d.fs.OpenFile(filepath.Join(d.path, name), os.O_RDONLY|oNoFollow, 0)
+	f, err := d.fs.OpenFile(filepath.Join(d.path, name), os.O_RDONLY|vfs.NoFollow, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // Quota limits a Maildir with its folders. Zero means no limit.
@@ -161,7 +163,7 @@ func (d *Dir) top() *Dir {
 // Usage reads maildirsize of the Maildir, or of the root for a folder. It is fs.ErrNotExist when there is none.
 func (d *Dir) Usage() (Usage, error) {
 	t := d.top()
-	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_RDONLY|oNoFollow, 0)
+	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_RDONLY|vfs.NoFollow, 0)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -345,7 +347,7 @@ func (d *Dir) charge(bytes, messages int64) error {
 		return nil
 	}
 	t := d.top()
-	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_WRONLY|os.O_APPEND|oNoFollow, 0)
+	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_WRONLY|os.O_APPEND|vfs.NoFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vfs"
 	"github.com/mtakit/mtakit/mbox"
 )
 
@@ -97,7 +98,7 @@ func (m *Mbox) makeOwned(path string, own rights) error {
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return vfs.OS.SyncDir(filepath.Dir(path))
 }
 
 // linkNew moves a file to a name that must be free, by way of a moment in which it has both: a delivery of another

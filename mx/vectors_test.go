@@ -184,7 +184,7 @@ func runVector(t *testing.T, v vector) {
 func ownNames(names []string) mtakit.DomainSet {
 	s := mtakit.DomainSet{}
 	for _, n := range names {
-		s[n] = true
+		s[strings.ToLower(strings.TrimSuffix(n, "."))] = true // the form that DomainSet asks for
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 			}
 		}
 	}
+	if err := errors.Join(errs...); err != nil {
+		return res, err // whose the bodies are is not known
+	}
 	for _, sp := range d.spools {
 		if err := d.removeOrphans(ctx, sp, owned, &res); err != nil {
 			errs = append(errs, err)
@@ -77,29 +81,35 @@ func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, r
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range orphans {
 		if err := ctx.Err(); err != nil {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
-		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) || d.hasControl(id) { // the latter came while we looked
+		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) {
+			continue
+		}
+		if has, err := d.hasControl(id); has || err != nil { // it came while we looked
+			errs = append(errs, err)
 			continue
 		}
 		if d.removeStale(sp.file('d', id)) == nil {
 			res.Orphans++
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (d *Dir) hasControl(id ID) bool {
+// hasControl reports whether there is a control file of any kind; an error means that it cannot be told.
+func (d *Dir) hasControl(id ID) (bool, error) {
 	for _, sp := range d.spools {
 		for _, letter := range []byte("tqhQT") {
-			if _, err := d.fs.Lstat(sp.file(letter, id)); err == nil {
-				return true
+			if _, err := d.fs.Lstat(sp.file(letter, id)); !errors.Is(err, fs.ErrNotExist) {
+				return err == nil, err
 			}
 		}
 	}
-	return false
+	return false, nil
 }
 
 // olderThan is false when there is no such file. The time of a rename does not count: a control file's modification

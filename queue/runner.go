@@ -84,6 +84,7 @@ type Runner struct {
 	lanes   map[string]*lane
 	active  []*lane            // lanes that may start something, in turn
 	stalled map[*lane]struct{} // lanes with work that wait for a moment
+	fresh   map[ID]struct{}    // while the store is looked through: what is known better since that began
 	running int
 	parked  int
 	open    bool // Run is running
@@ -176,6 +177,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		}()
 	}
 	r.timerLoop(ctx)
+	r.mu.Lock()
+	r.open = false // nothing begins any more
+	r.mu.Unlock()
 	loops.Wait()
 	r.drain(cancel)
 	return nil
@@ -207,7 +211,7 @@ func (r *Runner) flushLoop(ctx context.Context, f flusher, wake <-chan struct{})
 // drain ends what is under way and releases what has not begun.
 func (r *Runner) drain(cancel context.CancelFunc) {
 	r.mu.Lock()
-	r.open, r.closed = false, true
+	r.closed = true
 	var release []Claim
 	for _, it := range r.items {
 		if it.claim != nil && !it.running {
@@ -232,6 +236,15 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		cancel()
 		<-done
 	}
+	for _, it := range r.items {
+		if a := it.unsettled; a != nil {
+			it.unsettled = nil
+			if _, err := a.settle(r.ctx); err != nil {
+				r.problem(it.id, err)
+				a.giveUp()
+			}
+		}
+	}
 }
 
 // timerLoop moves units whose time has come to their lanes.
@@ -254,17 +267,20 @@ func (r *Runner) timerLoop(ctx context.Context) {
 }
 
 // scanLoop loads the store at the start and looks for other people's units from time to time. A scan that took long
-// is not repeated soon. The first one closes scanned.
+// is not repeated soon; one that could not see everything is repeated in any case. The first one closes scanned.
 func (r *Runner) scanLoop(ctx context.Context, scanned chan<- struct{}) {
 	for {
 		began := time.Now()
-		r.scan(ctx)
+		whole := r.scan(ctx)
 		if scanned != nil {
 			close(scanned)
 			scanned = nil
 		}
 		wait := max(r.o.Rescan, 20*time.Since(began))
-		if r.o.Rescan < 0 {
+		switch {
+		case !whole:
+			wait = max(time.Minute, 20*time.Since(began))
+		case r.o.Rescan < 0:
 			wait = 1 << 62
 		}
 		t := time.NewTimer(wait)
@@ -279,22 +295,36 @@ func (r *Runner) scanLoop(ctx context.Context, scanned chan<- struct{}) {
 	}
 }
 
-func (r *Runner) scan(ctx context.Context) {
+// scan looks through the store. It returns false when there may be units that it did not see.
+func (r *Runner) scan(ctx context.Context) (whole bool) {
+	r.mu.Lock()
+	r.fresh = make(map[ID]struct{})
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.fresh = nil
+		r.mu.Unlock()
+	}()
+	whole = true
 	for u, err := range r.o.Store.List(ctx, Filter{}) {
 		switch {
 		case ctx.Err() != nil:
-			return
+			return false
 		case errors.Is(err, ErrDamaged):
 			r.setAside(ctx, err)
 		case err != nil:
 			r.problem("", err)
+			whole = false
 		default:
 			r.mu.Lock()
-			r.see(u)
-			r.dispatch()
+			if _, newer := r.fresh[u.ID]; !newer {
+				r.see(u)
+				r.dispatch()
+			}
 			r.mu.Unlock()
 		}
 	}
+	return whole
 }
 
 // setAside claims a damaged unit, which makes the store put it where only an administrator looks and say so.
@@ -391,7 +421,7 @@ func (r *Runner) Resume(dest string) {
 // Stats is a look at a Runner.
 type Stats struct {
 	Units   int // known
-	Ready   int // could be tried now
+	Ready   int // could be tried now, and their destinations answer as far as is known
 	Running int
 	Oldest  time.Duration // how long the one that is due longest has been due
 	Down    []string      // destinations that do not answer or are paused
@@ -404,7 +434,9 @@ func (r *Runner) Stats() Stats {
 	s := Stats{Units: len(r.items), Running: r.running}
 	now := time.Now()
 	for _, l := range r.lanes {
-		s.Ready += len(l.ready)
+		if !r.blocked(l, now) {
+			s.Ready += len(l.ready)
+		}
 		if l.paused || l.until.After(now) {
 			s.Down = append(s.Down, l.dest)
 		}

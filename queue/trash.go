@@ -159,7 +159,9 @@ func (d *Dir) undelete(ctx context.Context, n name) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if d.hasControl(n.id) {
+	if has, err := d.hasControl(n.id); err != nil {
+		return err
+	} else if has {
 		return ErrConflict
 	}
 	trash := n.sp.path + "/" + trashDir
@@ -179,10 +181,7 @@ func (d *Dir) undelete(ctx context.Context, n name) error {
 	if err := d.syncDir(n.sp.qfSync); err != nil {
 		return err
 	}
-	if u, err := d.Get(ctx, n.id); err == nil && u.State <= Deferred {
-		d.tell(u)
-	}
-	return nil
+	return d.tellOf(ctx, n.id)
 }
 
 // purgeBatch is how many entries share the syncs of Purge.

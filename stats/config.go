@@ -17,36 +17,47 @@ var ErrTooManyMailers = errors.New("too many mailers defined")
 type Config struct {
 	Mailers    []string // names by number, beginning with prog, *file* and *include*
 	StatusFile string   // "" when there is no such option; the last one counts
+
+	StatusFileSet bool // there is such an option, be its value empty
 }
 
 // builtin are the mailers that sendmail itself defines, before any configuration.
 var builtin = [...]string{"prog", "*file*", "*include*"}
 
 // ParseConfig reads the M lines and the StatusFile option ("O StatusFile=FILE", "OSFILE") of a sendmail.cf; name appears in
-// errors. Everything from a '#' on is left out first, as mailstats does, and mailer names are cut at 20 bytes.
+// errors. Everything from a '#' or NUL on is left out first, as mailstats does, and mailer names are cut at 20 bytes. Like
+// mailstats it knows no continued lines and reads a line of 2047 bytes and more in pieces, each a line of its own.
 func ParseConfig(r io.Reader, name string) (*Config, error) {
 	c := &Config{Mailers: slices.Clone(builtin[:])}
-	br := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		line, err := br.ReadString('\n')
-		if err != nil && err != io.EOF {
+	br := bufio.NewReaderSize(r, maxPiece)
+	for n := 1; ; {
+		piece, err := br.ReadSlice('\n')
+		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return nil, err
 		}
-		if line != "" {
-			if cerr := c.line(line); cerr != nil {
+		if len(piece) > 0 {
+			if cerr := c.line(string(piece)); cerr != nil {
 				return nil, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: n}, Err: cerr}
 			}
 		}
-		if err == io.EOF {
+		switch err {
+		case nil:
+			n++
+		case io.EOF:
 			return c, nil
 		}
 	}
 }
 
+// maxPiece is how much of a line mailstats reads at once.
+const maxPiece = 2047
+
 const blanks = " \t\n\v\f\r"
 
 func (c *Config) line(line string) error {
-	line, _, _ = strings.Cut(line, "#")
+	if i := strings.IndexAny(line, "#\x00"); i >= 0 {
+		line = line[:i]
+	}
 	line = strings.TrimRight(line, blanks)
 	const option = "O StatusFile"
 	switch {
@@ -64,10 +75,10 @@ func (c *Config) line(line string) error {
 		}
 	case strings.HasPrefix(line, "O") && len(line) >= len(option) && strings.EqualFold(line[:len(option)], option) && !alnumAt(line, len(option)):
 		if _, value, ok := strings.Cut(line, "="); ok {
-			c.StatusFile = strings.TrimLeft(value, blanks)
+			c.StatusFile, c.StatusFileSet = strings.TrimLeft(value, blanks), true
 		}
 	case strings.HasPrefix(line, "OS"):
-		c.StatusFile = line[2:]
+		c.StatusFile, c.StatusFileSet = line[2:], true
 	}
 	return nil
 }

@@ -162,3 +162,31 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestNoInput has the messages of mailstats 8.17.1.9 for files that it cannot read.
+func TestNoInput(t *testing.T) {
+	cf := filepath.Join(t.TempDir(), "cf")
+	tests := []struct {
+		name, config string
+		args         []string
+		want         string
+		exit         int
+	}{
+		{"an empty file name", "", []string{"-f", ""}, "mailstats: No such file or directory\n", 66},
+		{"it wins over the configuration", "O StatusFile=/dev/null\n", []string{"-f", ""}, "mailstats: No such file or directory\n", 66},
+		{"an option without a value", "O StatusFile=\n", nil, "mailstats: No such file or directory\n", 66},
+		{"no option", "V10\n", nil, "mailstats: no statistics file located\n", 72},
+		{"a directory", "", []string{"-f", "/"}, "mailstats: /: Is a directory\n", 66},
+	}
+	for _, tc := range tests {
+		if err := os.WriteFile(cf, []byte(tc.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		c := &command{name: "m", stdout: &out, stderr: &errs, sleep: func(time.Duration) {}, location: time.UTC}
+		exit := c.run(append([]string{"-C", cf}, tc.args...))
+		if exit != tc.exit || errs.String() != tc.want || out.Len() > 0 {
+			t.Errorf("%s: exit %d, %q, %q; want %d, %q", tc.name, exit, out.String(), errs.String(), tc.exit, tc.want)
+		}
+	}
+}

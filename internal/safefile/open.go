@@ -1,3 +1,5 @@
+//go:build unix
+
 package safefile
 
 import (
@@ -8,36 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// Rules says which checks apply. The zero value is the strict form for a file that anybody may own.
-type Rules struct {
-	GroupWritable    bool // the file may be group writable
-	WorldWritable    bool // the file may be world writable
-	NoExecute        bool // the file must not be executable
-	Linked           bool // the file may be a link although the directory is unsafe
-	UnsafeDir        bool // directories may be unsafe
-	GroupWritableDir bool // directories may be group writable, which makes them tolerated; see File.Unsafe
-	GroupDirSafe     bool // group writable directories are safe
-	TrustSticky      bool // unsafe directories with the sticky bit are safe
-	NoDirs           bool // directories are not examined, except for the link rule
-	MustOwn          bool // the file must belong to the identity, to root, or to TrustedUID
-	TrustedUID       int  // zero, root, adds nothing
-	OwnerBits        bool // root may read what the owner may read, whoever that is
-	MissingFirst     bool // a link that leads nowhere is a missing file even where links are not allowed
-}
-
-// File is an open file that passed the checks.
-type File struct {
-	*os.File
-	Mode fs.FileMode
-	Size int64
-	UID  int // the owner
-	GID  int
-	// UnsafeDir is the reason why the directories of the path are unsafe though tolerated, or "". Vouched is true if
-	// they were tolerated as group writable ones, which does not make the file less trustworthy.
-	UnsafeDir Reason
-	Vouched   bool
-}
 
 // attempts is how often a file that changes under our hands is looked at before ErrChanged.
 const attempts = 4
@@ -243,12 +215,6 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 // sameFile tells whether two looks were at the same file in the same state of protection.
 func sameFile(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
-}
-
-// UnsafeDir is a directory that others may write to.
-type UnsafeDir struct {
-	Path   string
-	Reason Reason
 }
 
 // UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them. exists is

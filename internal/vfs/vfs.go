@@ -47,7 +47,7 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Chtimes(name string, atime, mtime time.Time) error
 	Chmod(name string, mode fs.FileMode) error
-	// SyncDir makes creations, renames and removals in a directory durable.
+	// SyncDir makes creations, renames and removals in a directory durable, on systems that have a call for that.
 	SyncDir(name string) error
 }
 
@@ -105,11 +105,4 @@ func (osFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1)
 }
 
-func (osFS) SyncDir(name string) error {
-	d, err := openFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
+func (osFS) SyncDir(name string) error { return syncDir(name) }
