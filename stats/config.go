@@ -1,13 +1,13 @@
 package stats
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/cflines"
 )
 
 // ErrTooManyMailers says that a configuration defines more than MaxMailers.
@@ -24,30 +24,23 @@ var builtin = [...]string{"prog", "*file*", "*include*"}
 
 // ParseConfig reads the M lines and the StatusFile option ("O StatusFile=FILE", "OSFILE") of a sendmail.cf; name appears in
 // errors. Everything from a '#' on is left out first, as mailstats does, and mailer names are cut at 20 bytes.
+// A line of more than 1 MiB is bufio.ErrTooLong.
 func ParseConfig(r io.Reader, name string) (*Config, error) {
 	c := &Config{Mailers: slices.Clone(builtin[:])}
-	br := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		line, err := br.ReadString('\n')
-		if err != nil && err != io.EOF {
+	for line, err := range cflines.Physical(r) {
+		if err != nil {
 			return nil, err
 		}
-		if line != "" {
-			if cerr := c.line(line); cerr != nil {
-				return nil, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: n}, Err: cerr}
-			}
-		}
-		if err == io.EOF {
-			return c, nil
+		if err := c.line(line.Text); err != nil {
+			return nil, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: line.Number}, Err: err}
 		}
 	}
+	return c, nil
 }
 
 const blanks = " \t\n\v\f\r"
 
 func (c *Config) line(line string) error {
-	line, _, _ = strings.Cut(line, "#")
-	line = strings.TrimRight(line, blanks)
 	const option = "O StatusFile"
 	switch {
 	case strings.HasPrefix(line, "M"):

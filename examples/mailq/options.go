@@ -26,6 +26,7 @@ func (c *command) options(args []string) (listing []string, err error) {
 	words, err := getopt.Parse(args, getopt.Sendmail, func(letter byte, value string) error {
 		if letter == 'f' || letter == 'r' {
 			if senders++; senders > 1 {
+				//lint:ignore ST1005 sendmail's words
 				return &exit{exUsage, errors.New(`More than one "from" person`)}
 			}
 		}
@@ -122,7 +123,8 @@ func (c *command) queueOption(value string) (arg string, err error) {
 	text := strings.TrimPrefix(value, "!")
 	switch {
 	case value == "G":
-		return "", &exit{0, errors.New("Queue group  unknown")} //lint:ignore ST1005 sendmail's words
+		//lint:ignore ST1005 sendmail's words
+		return "", &exit{0, errors.New("Queue group  unknown")}
 	case text == "" || text[0] == 'f' || text[0] == 'p':
 		return "", nil
 	case strings.IndexByte("GIRSLQ", text[0]) >= 0:

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/cflines"
 )
 
 // Default is the configuration of a stock sendmail, and Submit that of its submission queue (-Ac).
@@ -53,15 +54,21 @@ func Parse(r io.Reader, name string, given ...string) (*File, error) {
 	f := &File{}
 	p := &parser{File: f, placed: slices.Contains(given, "QueueDirectory")}
 	var errs []error
-	err := Lines(r, func(number int, line string) {
-		p.number = number
-		p.remark = func(text string) { f.Remarks = append(f.Remarks, fmt.Sprintf("%s: line %d: %s", name, number, text)) }
-		for _, err := range p.line(line) {
-			p.remark(err.Error())
-			errs = append(errs, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: number}, Err: err})
+	for line, err := range cflines.Logical(r) {
+		if err != nil {
+			errs = append(errs, err)
+			break
 		}
-	})
-	return f, errors.Join(append(errs, err)...)
+		p.number = line.Number
+		p.remark = func(text string) {
+			f.Remarks = append(f.Remarks, fmt.Sprintf("%s: line %d: %s", name, line.Number, text))
+		}
+		for _, err := range p.line(line.Text) {
+			p.remark(err.Error())
+			errs = append(errs, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: line.Number}, Err: err})
+		}
+	}
+	return f, errors.Join(errs...)
 }
 
 // parser is at one line of a configuration.
