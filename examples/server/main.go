@@ -48,7 +48,7 @@ func tune() {
 }
 
 const (
-	waiting   = 6 // goroutines
+	waiting   = 4 // goroutines
 	gcPercent = 400
 )
 
