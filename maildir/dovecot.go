@@ -25,15 +25,15 @@ type Keywords [26]string
 // definitions of one number the first counts.
 func ParseKeywords(r io.Reader) (Keywords, error) {
 	var k Keywords
-	sc := bufio.NewScanner(r)
-	for sc.Scan() {
-		num, name, ok := strings.Cut(sc.Text(), " ")
+	b, err := io.ReadAll(r)
+	for line := range strings.Lines(string(b)) {
+		num, name, ok := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		n, valid := digits(num)
 		if ok && valid && n < int64(len(k)) && name != "" && name[0] != ' ' && k[n] == "" {
 			k[n] = name
 		}
 	}
-	return k, sc.Err()
+	return k, err
 }
 
 // Names returns the names of keyword letters; letters without a name are left out.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -133,11 +134,22 @@ func ParseUsage(r io.Reader) (Usage, error) {
 		if err := errors.Join(err1, err2); err != nil {
 			return u, fmt.Errorf("line %d: %w", n, err)
 		}
-		u.Bytes += bytes
-		u.Messages += count
+		u.Bytes = sum(u.Bytes, bytes)
+		u.Messages = sum(u.Messages, count)
 		u.Entries++
 	}
 	return u, nil
+}
+
+// sum adds, and stays at the largest or smallest number rather than go over to the other side: a name may claim any size.
+func sum(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	}
+	return a + b
 }
 
 // top is the Maildir that has the quota file: the root of a folder.
@@ -188,7 +200,7 @@ func (d *Dir) Count() (bytes, messages int64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		b, m = b+fb, m+fm
+		b, m = sum(b, fb), m+fm
 	}
 	return b, m, nil
 }
@@ -215,7 +227,7 @@ func (d *Dir) countOne() (bytes, messages int64, err error) {
 			}
 			n = fi.Size()
 		}
-		bytes += n
+		bytes = sum(bytes, n)
 		messages++
 	}
 	return bytes, messages, nil
@@ -323,7 +335,7 @@ func (d *Dir) room(size int64) error {
 }
 
 func (u Usage) fits(q Quota, size int64) bool {
-	u.Bytes += size
+	u.Bytes = sum(u.Bytes, size)
 	u.Messages++
 	return !u.exceeds(q)
 }

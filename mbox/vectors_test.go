@@ -104,7 +104,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 		}
 		q := vectorMessage{FromOffset: m.Offset, Start: m.Start, FromLine: latin1(m.Line()), Flags: []string{}, Keywords: []string{}}
 		sep := m.Separator()
-		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), sep.Zone
+		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), latin1([]byte(sep.Zone))
 		if !sep.Date.IsZero() {
 			d := sep.Date.UTC().Format(time.RFC3339)
 			q.Date = &d

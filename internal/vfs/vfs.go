@@ -37,6 +37,8 @@ import (
 // carry the errno (ENOSPC, EDQUOT, …) of the operating system.
 type FS interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Rename gives a file or directory another name. An existing file is replaced, and where the system does so an empty
+	// directory by another directory.
 	Rename(oldname, newname string) error
 	Link(oldname, newname string) error
 	Remove(name string) error
@@ -84,7 +86,7 @@ func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return f, nil
 }
 
-func (osFS) Rename(oldname, newname string) error      { return os.Rename(oldname, newname) }
+func (osFS) Rename(oldname, newname string) error      { return rename(oldname, newname) }
 func (osFS) Link(oldname, newname string) error        { return os.Link(oldname, newname) }
 func (osFS) Remove(name string) error                  { return os.Remove(name) }
 func (osFS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
