@@ -325,6 +325,45 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// Repair reports what Damages reports, at the same places, whatever the variants; what is quoted as it should be is no
+// damage.
+func TestRepairReports(t *testing.T) {
+	const from = "From a@b Thu Jan  1 00:00:01 2015"
+	for name, c := range map[string]struct {
+		in   string
+		want []string
+	}{
+		"healthy, quoted lines":  {from + "\n>From x: y\n\n>From me\ntext\n>>From you\n>From\n>From \n\n", nil},
+		"quoted, then unquoted":  {from + "\n\n>From me\n>From you\nFrom prose\n\n", []string{"54: unquoted From_ line"}},
+		"quoted at the end":      {from + "\n\ntext\n>From me", []string{"48: unterminated"}},
+		"separator with two CRs": {from + "\r\r\n\ntext\n\n", []string{"0: CR LF"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, out := range []Variant{MboxO, MboxRD, MboxCL, MboxCL2} {
+				var buf bytes.Buffer
+				w := NewWriter(&buf)
+				w.Variant = out
+				found, err := Repair(w, strings.NewReader(c.in), nil)
+				require.NoError(t, err)
+				var repaired, seen []string
+				for _, d := range found {
+					repaired = append(repaired, d.String())
+				}
+				for d, err := range Damages(strings.NewReader(c.in), nil) {
+					require.NoError(t, err)
+					seen = append(seen, d.String())
+				}
+				assert.Equal(t, c.want, seen)
+				assert.Equal(t, c.want, repaired, "%v", out)
+				for d, err := range Damages(&buf, &ReadOptions{Variant: out}) {
+					require.NoError(t, err)
+					t.Errorf("%v: %v after the repair", out, d)
+				}
+			}
+		})
+	}
+}
+
 func TestReaderFails(t *testing.T) {
 	lost := errors.New("lost")
 	rd := NewReader(io.MultiReader(strings.NewReader("From a@b Thu Jan  1 00:00:01 2015\n\nx\n"), iotest.ErrReader(lost)))

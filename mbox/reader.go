@@ -121,6 +121,8 @@ type Reader struct {
 	end     int64     // its end, once ended
 	limit   int64     // where a Content-Length says that it ends; -1 without one
 	discard bool      // nobody looks at the text
+	gap     bool      // a ">" was dropped before the piece that next returned
+	gapNext bool      // and one behind it
 	msg     Message
 }
 
@@ -350,6 +352,7 @@ func (rd *Reader) leadJunk() error {
 //
 // Separators and quoted lines both hold the word "From ", so the search is for its first letter.
 func (rd *Reader) next() ([]byte, error) {
+	rd.gap, rd.gapNext = rd.gapNext, false
 	for !rd.ended {
 		w := rd.w // end of what belongs to the message for certain not after
 		if rd.limit >= 0 {
@@ -498,6 +501,11 @@ func (rd *Reader) unquote(p int) []byte {
 		return nil
 	}
 	chunk := rd.emit(p - 1)
+	if len(chunk) > 0 {
+		rd.gapNext = true
+	} else {
+		rd.gap = true
+	}
 	rd.r = p
 	rd.state = inLine
 	rd.scan = p + len(fromWord)
