@@ -120,6 +120,7 @@ type Reader struct {
 	ended   bool      // the current message is consumed; r stands at a separator or at the end
 	end     int64     // its end, once ended
 	limit   int64     // where a Content-Length says that it ends; -1 without one
+	unsure  bool      // the end of the input decided about its Content-Length
 	discard bool      // nobody looks at the text
 	gap     bool      // a ">" was dropped before the piece that next returned
 	gapNext bool      // and one behind it
@@ -204,7 +205,7 @@ func (rd *Reader) take() error {
 	rd.msg = Message{Offset: rd.pos(rd.r), Start: rd.pos(rd.r + n), rd: rd}
 	rd.r += n
 	rd.scan = rd.r
-	rd.state, rd.ended, rd.limit = atStart, false, -1
+	rd.state, rd.ended, rd.limit, rd.unsure = atStart, false, -1, false
 	if rd.Variant.HasLength() || rd.ContentLength {
 		return rd.useLength()
 	}
