@@ -51,7 +51,8 @@ func (l *Line) classifyChild(id, text string) bool {
 }
 
 // pattern describes a kind of line: literal text with {name} for a part that ends where the next literal begins, or, for
-// the last, with the line. {name#} is a number, {name^} one word of capitals, and {name=a|b} one of those words.
+// the last, with the line. {name#} is a number, {name^} one word of capitals, {name=a|b} one of those words, and {name*} may
+// be empty.
 type pattern struct {
 	kind  Kind
 	form  string
@@ -62,8 +63,8 @@ var discard = []Field{{"discard", "discard"}}
 
 // patterns are tried in order; more special forms stand before more general ones of the same beginning.
 var patterns = []pattern{
-	{kind: "smtp_in", form: "<-- {line}"},
-	{kind: "smtp_out", form: "--- {line}"},
+	{kind: "smtp_in", form: "<-- {line*}"},
+	{kind: "smtp_out", form: "--- {line*}"},
 	{kind: "timeout_input", form: "timeout waiting for input from {host} during {during}"},
 	{kind: "syserr", form: "SYSERR({user}): {text}"},
 	{kind: "ruleset", form: "ruleset={ruleset}, arg1={arg1}, arg2={arg2}, relay={relay}, reject={reject}"},
@@ -177,6 +178,9 @@ func checkPart(spec, value string) (name string, ok bool) {
 			}
 		}
 		return name, false
+	}
+	if name, has := strings.CutSuffix(spec, "*"); has {
+		return name, true
 	}
 	return spec, spec == "" || value != ""
 }

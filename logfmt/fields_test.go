@@ -86,3 +86,12 @@ func TestRejectTexts(t *testing.T) {
 		assert.True(t, strings.HasSuffix(line, tc.want+"\n"), "%s, want %s", line, tc.want)
 	}
 }
+
+// TestEmptyCommand: a client that sends an empty line, or goes without a word, is logged with nothing behind the arrow.
+func TestEmptyCommand(t *testing.T) {
+	t.Parallel()
+	l, err := ParseLine(header+"<-- ", nil)
+	require.NoError(t, err)
+	assert.Equal(t, Kind("smtp_in"), l.Kind)
+	assert.Equal(t, []Field{{"line", ""}}, l.Fields)
+}
