@@ -1,8 +1,13 @@
 package alias
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/listfile"
@@ -22,6 +27,12 @@ type Newaliases struct {
 	// Root confines source files to this directory, and RootName is what it is called in their names. Empty means
 	// the whole file system, and Root itself.
 	Root, RootName string
+	// Dir is where relative names of source files begin: sendmail's QueueDirectory, where it works. Neither it nor what is
+	// above it is examined. Empty refuses such names.
+	Dir string
+	// Lock, if set, is called for each file before it is opened. False means that somebody else has locked it: it is left
+	// out, which the report says.
+	Lock func(name string) bool
 }
 
 // Database is a database that is being built.
@@ -34,7 +45,8 @@ type Database interface {
 	Abort() error
 }
 
-// Run compiles the sources one after the other. The report holds all messages; its counts are sums. A file that
+// Run compiles the sources one after the other, in the order in which sendmail comes across them in its table of symbols:
+// of ten, the ninth is the first. The report holds all messages; its counts are sums. A file that
 // cannot be opened does not stop the others, and, as in sendmail, does not fail the run.
 func (n *Newaliases) Run(sources []Source) Report {
 	var rep Report
@@ -48,15 +60,58 @@ func (n *Newaliases) Run(sources []Source) Report {
 		return rep
 	}
 	defer root.Close()
-	for _, src := range sources {
-		if src.Compiled() {
-			n.run(&rep, root, src)
+	below := root
+	if n.Dir != "" {
+		if below, err = safefile.NewRoot(n.Dir, "/"); err != nil {
+			rep.add(exitSoftware, "newaliases: %v", err)
+			return rep
 		}
+		defer below.Close()
+	}
+	for _, src := range inOrder(sources) {
+		name, opened, at := src.File, src.File, root
+		if n.Dir != "" && !path.IsAbs(src.File) {
+			if name = path.Join(n.Dir, src.File); filepath.IsLocal(src.File) {
+				opened, at = "/"+src.File, below
+			} else {
+				opened = name
+			}
+		}
+		if n.Lock != nil && !n.Lock(name) {
+			rep.add(0, "Alias file %s is locked (maybe being rebuilt)", src.File)
+			continue
+		}
+		n.run(&rep, at, src, opened, name)
 	}
 	return rep
 }
 
-func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
+// inOrder returns the sources that are compiled in sendmail's order, that of the buckets of its symbol table.
+func inOrder(sources []Source) []Source {
+	const buckets, kindMap = 2003, 6
+	bucket := func(i int) int {
+		h := kindMap
+		for _, c := range []byte("alias" + strconv.Itoa(i)) {
+			h = (h<<1 ^ int(c)) % buckets
+		}
+		return h
+	}
+	var order []int
+	for i, src := range sources {
+		if src.Compiled() {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(bucket(a), bucket(b)) })
+	list := make([]Source, len(order))
+	for i, at := range order {
+		list[i] = sources[at]
+	}
+	return list
+}
+
+// run compiles one source. It is opened in root as opened, and the database goes beside name.
+func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source, opened, name string) {
 	id := safefile.Identity{UID: os.Geteuid(), GID: os.Getegid()}
 	rules := safefile.Rules{
 		GroupWritable: n.DontBlame.Has(mtakit.DontBlameGroupWritableAliasFile),
@@ -69,11 +124,11 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 		OwnerBits:     true,
 		MissingFirst:  true,
 	}
-	file, err := root.Open(src.File, id, rules)
+	file, err := root.Open(opened, id, rules)
 	if safefile.Absent(err) && src.Optional {
 		return
 	}
-	unsafe, exists := root.UnsafeDirs(src.File, id, rules)
+	unsafe, exists := root.UnsafeDirs(opened, id, rules)
 	if exists {
 		warn(rep, unsafe)
 	}
@@ -89,7 +144,7 @@ func (n *Newaliases) run(rep *Report, root *safefile.Root, src Source) {
 		}
 		warn(rep, unsafe)
 	}
-	db, err := n.Create(src, src.File)
+	db, err := n.Create(src, name)
 	if err != nil {
 		cannotCreate(rep, src)
 		rep.add(exitSoftware, "%v", err)

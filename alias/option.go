@@ -44,13 +44,22 @@ func (s Source) Compiled() bool { return classes[s.Class] == compiled }
 // ParseSources reads sendmail's AliasFile option. Commas separate the elements; of an element only the first word
 // after its options counts. Class names are folded. The good elements are returned in any case; the error joins what is wrong with
 // the others, in sendmail's words.
-func ParseSources(option string) ([]Source, error) {
-	var list []Source
+func ParseSources(option string) ([]Source, error) { return AppendSources(nil, option) }
+
+// maxSources is how many sources there may be.
+const maxSources = 128
+
+// AppendSources reads another AliasFile option, the elements of which sendmail adds to those that it has: list.
+func AppendSources(list []Source, option string) ([]Source, error) {
 	var errs []error
-	number := 0
+	number := len(list)
 	for elem := range strings.SplitSeq(option, ",") {
 		if elem = strings.TrimSpace(elem); elem == "" {
 			continue
+		}
+		if number >= maxSources {
+			errs = append(errs, fmt.Errorf("Too many alias databases defined, %d max", maxSources)) //lint:ignore ST1005 sendmail's words
+			break
 		}
 		s, err := parseSource(elem, number)
 		if s.File != "" || classes[s.Class] == nameless {

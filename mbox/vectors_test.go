@@ -57,7 +57,7 @@ type vectorMessage struct {
 	SHA256     string   `json:"sha256"`
 	Flags      []string `json:"flags"`
 	Keywords   []string `json:"keywords"`
-	UID        *uint32  `json:"uid"`
+	UID        *int64   `json:"uid"`
 	Pseudo     bool     `json:"pseudo"`
 	Length     *int64   `json:"content_length"`
 	LengthOK   *bool    `json:"content_length_ok"`
@@ -104,7 +104,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 		}
 		q := vectorMessage{FromOffset: m.Offset, Start: m.Start, FromLine: latin1(m.Line()), Flags: []string{}, Keywords: []string{}}
 		sep := m.Separator()
-		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), sep.Zone
+		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), latin1([]byte(sep.Zone))
 		if !sep.Date.IsZero() {
 			d := sep.Date.UTC().Format(time.RFC3339)
 			q.Date = &d
@@ -114,7 +114,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 			return got, err
 		}
 		q.Body = m.Start + int64(len(header))
-		q.status(header, o)
+		q.status(header, o, len(got.Messages) == 0)
 		text, err := io.ReadAll(m)
 		if err != nil {
 			return got, err
@@ -144,7 +144,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 	return got, nil
 }
 
-func (q *vectorMessage) status(header []byte, o ReadOptions) {
+func (q *vectorMessage) status(header []byte, o ReadOptions, first bool) {
 	s := ParseStatus(header)
 	for name, set := range map[string]bool{"seen": s.Seen, "old": s.Old, "answered": s.Answered, "flagged": s.Flagged, "draft": s.Draft, "deleted": s.Deleted} {
 		if set {
@@ -152,11 +152,13 @@ func (q *vectorMessage) status(header []byte, o ReadOptions) {
 		}
 	}
 	sort.Strings(q.Flags)
-	q.Keywords = append(q.Keywords, s.Keywords...)
-	if s.UID != 0 {
-		q.UID = &s.UID
+	for _, k := range s.Keywords {
+		q.Keywords = append(q.Keywords, latin1([]byte(k)))
 	}
-	q.Pseudo = s.Internal
+	if uid := int64(s.UID); uid != 0 {
+		q.UID = &uid
+	}
+	q.Pseudo = s.Internal && first
 	if n, ok := contentLength(header); ok {
 		q.Length = &n
 		if o.Variant.HasLength() || o.ContentLength {

@@ -16,12 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/mtakit/mtakit/queue/qf"
 )
@@ -409,8 +409,8 @@ func starred(listing string) map[string]bool {
 func lockEntry(t *testing.T, d *Dir, id ID) (unlock func()) {
 	for _, sp := range d.spools {
 		if f, err := os.Open(sp.file('q', id)); err == nil {
-			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-				t.Fatal(err)
+			if ok, err := filelock.TryFlock(f, true); !ok || err != nil {
+				t.Fatal("locked: ", ok, err)
 			}
 			return func() { f.Close() }
 		}

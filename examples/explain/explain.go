@@ -17,6 +17,7 @@ import (
 type explanation struct {
 	Address    string             `json:"address"`
 	From       string             `json:"from,omitempty"`
+	Conclusion string             `json:"conclusion"`
 	Checks     []check            `json:"checks,omitempty"`
 	Resolution *mtakit.Resolution `json:"resolution"`
 }
@@ -74,6 +75,7 @@ func (c *command) explain(ctx context.Context, addrs []string) (int, error) {
 		if x.Resolution, err = resolver.ResolveText(mtakit.WithTracing(ctx), from, addr); err != nil {
 			return exTempFail, err
 		}
+		x.Conclusion = x.conclude()
 		all = append(all, x)
 		code = worse(code, x.exit())
 	}

@@ -14,10 +14,9 @@ var pageText string
 
 // page is a page that needs nothing else: no script, no style sheet, no network.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"describe":   describe,
-	"conclusion": explanation.conclusion,
-	"class":      class,
-	"place":      func(p mtakit.Position) string { return mtakit.Position{File: p.File, Line: p.Line}.String() },
+	"describe": describe,
+	"class":    class,
+	"place":    func(p mtakit.Position) string { return mtakit.Position{File: p.File, Line: p.Line}.String() },
 	"reversed": func(b []mtakit.Branch) []mtakit.Branch {
 		b = slices.Clone(b)
 		slices.Reverse(b)

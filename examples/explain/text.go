@@ -28,7 +28,7 @@ func printText(out io.Writer, all []explanation) error {
 		for _, warning := range x.Resolution.Warnings {
 			w.line(1, "warning: %v", warning)
 		}
-		w.line(0, "=> %s", x.conclusion())
+		w.line(0, "=> %s", x.Conclusion)
 		for i := len(x.Resolution.Leaves) - 1; i >= 0; i-- {
 			w.line(1, "%s", describe(&x.Resolution.Leaves[i]))
 		}
@@ -120,8 +120,8 @@ func describe(l *mtakit.Leaf) string {
 	return s
 }
 
-// conclusion sums an explanation up: the first access rule that does not let the message pass, and where it would go.
-func (x explanation) conclusion() string {
+// conclude sums an explanation up: the first access rule that does not let the message pass, and where it would go.
+func (x *explanation) conclude() string {
 	routing := outcome(x.Resolution)
 	for _, c := range x.Checks {
 		if c.Verdict != access.Accept.String() {

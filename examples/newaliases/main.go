@@ -2,6 +2,8 @@
 //
 //	newaliases [-C cffile] [-OAliasFile=[class:][flags ]file,…] [-oAfile,…] [-v]
 //
+// It takes the options of sendmail(8), of which most mean nothing here. Relative names of files begin in the queue directory.
+//
 // Classes are hash, btree and cdb; implicit, when none is given, is hash with a NUL byte behind keys and values. The file
 // FILE.db, or FILE.cdb, is built aside and renamed into place: a sendmail that is running reads the old one until then,
 // and notices.
@@ -16,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -28,6 +31,7 @@ import (
 	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
 	"github.com/mtakit/mtakit/examples/internal/progress"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
@@ -37,12 +41,10 @@ import (
 
 // Exit codes of sysexits.h.
 const (
-	exUsage    = 64
-	exSoftware = 70
-	exOSFile   = 72
+	exUsage  = 64
+	exOSFile = 72
+	exConfig = 78
 )
-
-const usage = "usage: newaliases [-C cffile] [-O option=value] [-oA files] [-v]\n"
 
 func main() {
 	debug.SetGCPercent(10) // nearly all memory holds records, which the collector does not have to look into
@@ -62,26 +64,37 @@ type command struct {
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
-	if _, err := getopt.Parse(args, "b:C:O:o:v", c.option); err != nil {
-		fmt.Fprintf(c.stderr, "newaliases: %v\n%s", err, usage)
+	if _, err := getopt.Parse(args, getopt.Sendmail, c.option); err != nil {
+		var wrong *getopt.Error
+		if errors.As(err, &wrong) {
+			fmt.Fprintf(c.stderr, "newaliases: %s\n", wrong.Short())
+		} else {
+			fmt.Fprintln(c.stdout, err)
+		}
 		return exUsage
 	}
-	if c.say(); c.conf.Failed {
-		return exSoftware
+	if c.say(); c.conf.Exit != 0 {
+		return c.conf.Exit
 	}
 	if code := c.readConfig(); code != 0 {
 		return code
 	}
-	sources, unlock := c.lock(c.conf.Sources)
-	defer unlock()
+	if err := checkQueue(c.conf.QueueDirectory); err != nil {
+		fmt.Fprintln(c.stdout, err)
+		return exConfig
+	}
+	var held locks
+	defer held.release()
 	n := alias.Newaliases{
 		Builder:   alias.Builder{CheckValues: c.conf.CheckAliases, Parser: alias.Parser{LocalDomain: localDomains(ctx, c.conf.LocalDomains)}},
 		DontBlame: c.conf.DontBlame,
+		Dir:       queueDir(c.conf.QueueDirectory),
+		Lock:      held.lock,
 		Create: func(src alias.Source, name string) (alias.Database, error) {
 			return newDatabase(ctx, src, name, trustedUser(c.conf.TrustedUser), c.stderr)
 		},
 	}
-	rep := n.Run(sources)
+	rep := n.Run(c.conf.Sources)
 	fmt.Fprint(c.stdout, rep)
 	return rep.Exit
 }
@@ -89,15 +102,68 @@ func (c *command) run(ctx context.Context, args []string) int {
 func (c *command) option(letter byte, arg string) error {
 	switch letter {
 	case 'C':
-		c.config = arg
+		if c.config = arg; arg == "" {
+			c.config = "sendmail.cf"
+		}
 	case 'O':
 		c.conf.Set(arg)
 	case 'o':
-		if rest, ok := strings.CutPrefix(arg, "A"); ok {
-			c.conf.Set("AliasFile=" + rest)
+		c.conf.SetLetter(arg)
+	case 'A':
+		if arg == "c" {
+			c.config = sendmailcf.Submit
+		}
+	case 'b':
+		switch {
+		case strings.HasPrefix(arg, "i"):
+		case arg != "" && strings.IndexByte("adDhHmpPstv", arg[0]) >= 0:
+			return fmt.Errorf("newaliases: -b%s is for sendmail", arg)
+		default:
+			//lint:ignore ST1005 sendmail's words
+			return fmt.Errorf("Invalid operation mode %s", arg)
+		}
+	case 'q', 'Q':
+		//lint:ignore ST1005 sendmail's words
+		return fmt.Errorf("Can not use -%c with -bi", letter)
+	}
+	return nil // -v says no more than without, and the others are about mail
+}
+
+// checkQueue complains as sendmail does when it cannot work in the queue directory. Where none was named there is nothing to
+// complain about.
+func checkQueue(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	at := queueDir(dir)
+	fi, err := os.Stat(at)
+	if err == nil && !fi.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return fmt.Errorf("can not chdir(%s/): %s", at, strerror.Text(err))
+	}
+	if !filepath.IsAbs(dir) {
+		return fmt.Errorf("QueuePath %s not absolute", dir)
+	}
+	if prefix, ok := strings.CutSuffix(dir, "*"); ok {
+		if found, err := filepath.Glob(dir); err == nil && found == nil && !strings.HasSuffix(prefix, "/") {
+			return fmt.Errorf("can not opendir(%s): %s", prefix, strerror.Text(syscall.ENOENT))
 		}
 	}
-	return nil // -v says no more than without; -bi is what we do anyway
+	return nil
+}
+
+// queueDir is the directory that holds the queue, or several ("/var/spool/mq*"); where none was named, the one of a stock
+// sendmail.
+func queueDir(dir string) string {
+	switch {
+	case dir == "":
+		return "/var/spool/mqueue"
+	case strings.HasSuffix(dir, "*"):
+		return filepath.Dir(dir)
+	}
+	return filepath.Clean(dir)
 }
 
 // readConfig adds what the configuration file says. Without a configuration there is one alias file.
@@ -115,8 +181,8 @@ func (c *command) readConfig() (exit int) {
 		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", path, strerror.Text(err))
 		return exOSFile
 	}
-	if c.say(); c.conf.Failed {
-		return exSoftware
+	if c.say(); c.conf.Exit != 0 {
+		return c.conf.Exit
 	}
 	if c.conf.Sources == nil {
 		c.conf.Sources = []alias.Source{{Class: "implicit", File: "/etc/mail/aliases"}}
@@ -132,33 +198,36 @@ func (c *command) say() {
 	c.conf.Messages = nil
 }
 
-// lock locks the source files as newaliases does, for the whole run, and leaves out those that somebody else has locked. Files that
-// cannot be opened stay in the list: they are complained about in their turn.
-func (c *command) lock(sources []alias.Source) (free []alias.Source, unlock func()) {
-	var held []*os.File
-	mine := func(f *os.File) bool { // a file may be named twice
-		fi, err := f.Stat()
-		return err == nil && slices.ContainsFunc(held, func(h *os.File) bool {
-			other, err := h.Stat()
-			return err == nil && os.SameFile(fi, other)
-		})
+// locks are the locks on source files, which are held for the whole run.
+type locks []*os.File
+
+// lock locks a file as newaliases does, and reports whether it is free. A file that cannot be opened is free: it is complained
+// about in its turn.
+func (l *locks) lock(name string) bool {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused later, and must not hold us up here
+	if err != nil {
+		return true
 	}
-	for _, src := range sources {
-		f, err := os.OpenFile(src.File, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused later, and must not hold us up here
-		if err == nil {
-			if ok, err := filelock.TryFlock(f, true); err == nil && !ok && !mine(f) {
-				fmt.Fprintf(c.stdout, "Alias file %s is locked (maybe being rebuilt)\n", src.File)
-				f.Close()
-				continue
-			}
-			held = append(held, f)
-		}
-		free = append(free, src)
+	if ok, err := filelock.TryFlock(f, true); err == nil && !ok && !l.mine(f) {
+		f.Close()
+		return false
 	}
-	return free, func() {
-		for _, f := range held {
-			f.Close()
-		}
+	*l = append(*l, f)
+	return true
+}
+
+// mine reports whether the file is one that we hold: it may be named twice.
+func (l *locks) mine(f *os.File) bool {
+	fi, err := f.Stat()
+	return err == nil && slices.ContainsFunc(*l, func(h *os.File) bool {
+		other, err := h.Stat()
+		return err == nil && os.SameFile(fi, other)
+	})
+}
+
+func (l *locks) release() {
+	for _, f := range *l {
+		f.Close()
 	}
 }
 

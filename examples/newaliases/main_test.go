@@ -100,11 +100,13 @@ func TestOptionsAgainstOriginal(t *testing.T) {
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
 		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
 	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "aliases")
-	require.NoError(t, os.WriteFile(file, []byte("a: b\n"), 0o644))
+	many := ""
+	for i := range 128 {
+		many += fmt.Sprintf("/none/%d,", i)
+	}
+	const dir, file = "$D", "$D/queue/aliases"
 	good := configuration(t, "")
-	bad := configuration(t, "O Foo=1\nO Check=1\nO DontBlameSendmail=foo\nO TrustedUser=nosuch\nO AliasF="+file+"\nOAfoo:/x\nO  CheckAliases=1\n")
+	bad := configuration(t, "O Foo=1\nO Check=1\nO DontBlameSendmail=foo\nO TrustedUser=nosuch\nO AliasF=/x\nOAfoo:/x\nO  CheckAliases=1\n")
 	for _, args := range [][]string{
 		{"-C" + good, "-OFoo=bar"},
 		{"-C" + good, "-OFoo", "-O", "Foo bar=1", "-O", " CheckAliases=1", "-OFoo.bar=1"},
@@ -122,20 +124,99 @@ func TestOptionsAgainstOriginal(t *testing.T) {
 		{"-C" + bad, "-OAliasFile=" + file},
 		{"-C" + bad, "-OTrustedUser=root"},
 		{"-C" + bad, "-OBar"},
+		{"-C" + good, "-OQueueDirectory=" + dir + "/queue", "-OAliasFile=aliases,sub/aliases,none,./none,../queue/aliases"},
+		{"-C" + good, "-oQ" + dir + "/que*", "-oAqueue/aliases", "-oAqueue/open/aliases"},
+		{"-C" + good, "-OQueueDirectory=" + dir + "/no*", "-OAliasFile=aliases"},
+		{"-C" + good, "-OQueueDirectory=" + dir + "/none", "-OAliasFile=" + file},
+		{"-C" + good, "-OQueueDirectory=" + file, "-OAliasFile=" + file},
+		{"-C" + good, "-OQueueDirectory=here", "-OAliasFile=" + file},
+		{"-C" + good, "-OAliasFile=" + many[:len(many)-1]},
+		{"-C" + good, "-OAliasFile=" + many + file},
+		{"-C" + good, "-OAliasFile=/n/0,null:", "-OAliasFile=hash:"},
+		{"-C" + good, "-oZ", "-oT5d", "-oA" + file},
+		{"-C" + good, "-o", "-OAliasFile=" + file},
+		{"-C" + good, "-o="},
+		{"-C" + good, "-bq"},
+		{"-C" + good, "-qf"},
+		{"-C" + good, "-OAliasFile=" + file, "--", "-x"},
+		{"-C" + good, "-OAliasFile=" + file, "-cvC", "/no/such/file"},
 		{"-C/no/such/file", "-OAliasFile=" + file},
 		{"-C" + dir, "-OAliasFile=" + file},
 	} {
-		args := append(args, "-O"+unsafeDir)
-		var got, want, errs bytes.Buffer
-		c := &command{stdout: &got, stderr: &errs}
-		exit := c.run(t.Context(), args)
-		cmd := exec.CommandContext(t.Context(), unshare, append([]string{"--uts", "sh", "-c", "hostname mx.example.test; exec \"$@\"", "sh",
-			sendmail, "-bi"}, args...)...)
-		cmd.Stdout = &want
-		_ = cmd.Run() // the exit status is compared
-		assert.Equal(t, withoutWarnings(want.String()), withoutWarnings(got.String()), "%q", args)
-		assert.Equal(t, cmd.ProcessState.ExitCode(), exit, "%q", args)
-		assert.Empty(t, errs.String(), "%q", args)
+		t.Run(strings.Join(args, " ")[len("-C"):min(120, len(strings.Join(args, " ")))], func(t *testing.T) {
+			t.Parallel()
+			args := slices.Clone(args)
+			dir := queueDirectory(t)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "$D", dir)
+			}
+			compare(t, unshare, sendmail, append(args, "-O"+unsafeDir))
+		})
+	}
+}
+
+// queueDirectory makes a directory with queue/aliases, queue/sub/aliases, and queue/open/aliases, which is not safe.
+func queueDirectory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"queue", "queue/sub", "queue/open"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "aliases"), []byte(filepath.Base(name)+": b\n"), 0o644))
+	}
+	require.NoError(t, os.Chmod(filepath.Join(dir, "queue/open"), 0o777))
+	return dir
+}
+
+// compare runs both programs.
+func compare(t *testing.T, unshare, sendmail string, args []string) {
+	t.Helper()
+	var got, want, errs bytes.Buffer
+	c := &command{stdout: &got, stderr: &errs}
+	exit := c.run(t.Context(), args)
+	cmd := exec.CommandContext(t.Context(), unshare, append([]string{"--uts", "sh", "-c", "hostname mx.example.test; exec \"$@\"", "sh",
+		sendmail, "-bi"}, args...)...)
+	cmd.Stdout = &want
+	_ = cmd.Run() // the exit status is compared
+	assert.Equal(t, withoutWarnings(want.String()), withoutWarnings(got.String()))
+	assert.Equal(t, cmd.ProcessState.ExitCode(), exit)
+	assert.Empty(t, errs.String())
+}
+
+// TestClassFilesAgainstOriginal: what F lines say of files, and which words of them are local domains.
+func TestClassFilesAgainstOriginal(t *testing.T) {
+	t.Parallel()
+	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
+	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
+		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
+	}
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		require.NoError(t, os.Chmod(path, mode))
+		return path
+	}
+	names := write("names", "one.test two.test # three.test\n#four.test\n  five.test\n", 0o666)
+	open := write("open/names", "one.test\n", 0o644)
+	require.NoError(t, os.Chmod(filepath.Dir(open), 0o777))
+	secret := write("secret", "one.test\n", 0o200)
+	link := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink(names, link))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
+	const aliases = "a@one.test: x\nb@two.test: x\nc@three.test: x\nd@four.test: x\ne@five.test: x\n"
+	for _, lines := range []string{
+		"Fw" + names, "Fw " + names + " %[^\\#]", "F{w}-o " + names + " %s", "Fw-onow " + names, "Fw" + link,
+		"Fw/no/such", "FR/no/such %[^\\#]", "FR-o /no/such", "F{Persist}/no/such", "Fw" + dir, "Fw" + filepath.Join(dir, "fifo"), "Fw" + secret,
+		"Fw", "Fw-o", "Fw-o/no/such", "F", "Fwno-such", "Fwno@such", "Fw/no@such:x", "F{w", "Fw" + open, "Fw-o" + open, "Fx|echo one.test",
+		"O Foo=bar\nFw/no/such", "Fw/no/such\nO Foo=bar",
+	} {
+		t.Run(strings.ReplaceAll(lines, dir, ""), func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "aliases")
+			require.NoError(t, os.WriteFile(file, []byte(aliases), 0o644))
+			compare(t, unshare, sendmail, []string{"-C" + configuration(t, lines+"\n"), "-OAliasFile=" + file, "-O" + unsafeDir})
+		})
 	}
 }
 
@@ -222,7 +303,10 @@ func TestErrors(t *testing.T) {
 		{[]string{"-C" + os.DevNull, "-OAliasFile=hash:,dequote:/x"}, "No file name for hash map Alias0\nsetalias: map class dequote can't handle aliases\n", 70},
 		{[]string{"-C/"}, "/: line 0: not a plain file\n", 72},
 		{[]string{"-C/no/such/file"}, "/no/such/file: line 0: cannot open: No such file or directory\n", 72},
-		{[]string{"-!"}, "newaliases: invalid option -- '!'\n" + usage, 64},
+		{[]string{"-!"}, "newaliases: illegal option -- !\n", 64},
+		{[]string{"-vO"}, "newaliases: option requires an argument -- O\n", 64},
+		{[]string{"-bp"}, "newaliases: -bp is for sendmail\n", 64},
+		{[]string{"-OQueueDirectory=/no/such/queue", "-OAliasFile=/x", "-C" + os.DevNull}, "can not chdir(/no/such/queue/): No such file or directory\n", 78},
 		{[]string{"-C" + os.DevNull, "-oA/no/such/aliases"}, "newaliases: cannot open /no/such/aliases: No such file or directory\n", 0},
 	} {
 		var out bytes.Buffer
@@ -246,13 +330,13 @@ func TestLocalDomains(t *testing.T) {
 	file := write("aliases", "a@one.example: x\nb@Two.example: x\nc@three.example: x\nd@file.example: x\ne@localhost: x\nf@far.example: x\n")
 	var out, errs bytes.Buffer
 	c := &command{stdout: &out, stderr: &errs}
-	assert.Equal(t, exSoftware, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file, "-O" + unsafeDir}))
+	assert.Equal(t, 70, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file, "-O" + unsafeDir}))
 	assert.Empty(t, errs.String())
 	assert.Equal(t, file+": line 6: f@far.example... cannot alias non-local names\n"+file+": 5 aliases, longest 1 bytes, 10 bytes total\n", withoutWarnings(out.String()))
 	conf = write("bad.cf", "Fw"+filepath.Join(dir, "missing")+"\n")
 	out.Reset()
 	c = &command{stdout: &out, stderr: &errs}
-	assert.NotZero(t, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file}))
+	assert.Equal(t, 71, c.run(t.Context(), []string{"-C" + conf, "-OAliasFile=hash:" + file}))
 	assert.Equal(t, conf+": line 1: fileclass: cannot open '"+filepath.Join(dir, "missing")+"': No such file or directory\n", out.String())
 }
 

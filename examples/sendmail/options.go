@@ -46,9 +46,6 @@ var known = map[string]bool{
 	"metoo": false, "errormode": false, "loglevel": false, "timeout": false, "dontblamesendmail": false,
 }
 
-// letters are the options of sendmail(8), as getopt(3) takes them.
-const letters = "A:B:b:C:cD:d::e:F:f:Gh:IiL:M:mN:nO:o:p:Q:q::R:r:sTtUV:vX:x"
-
 // parseOptions reads the command line as sendmail does: flags may be joined to each other and to their values, and come
 // before the recipients. name is the name of the program, which decides the mode: mailq, newaliases.
 func parseOptions(name string, args []string) (*options, error) {
@@ -60,7 +57,7 @@ func parseOptions(name string, args []string) (*options, error) {
 		o.mode = 'i'
 	}
 	var err error
-	if o.args, err = getopt.Parse(args, letters, o.flag); err != nil {
+	if o.args, err = getopt.Parse(args, getopt.Sendmail, o.flag); err != nil {
 		return nil, usageError(err.Error())
 	}
 	return o, nil

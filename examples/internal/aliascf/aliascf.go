@@ -2,10 +2,12 @@
 package aliascf
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,7 +15,15 @@ import (
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
-	"github.com/mtakit/mtakit/internal/strerror"
+	"github.com/mtakit/mtakit/internal/cflines"
+	"github.com/mtakit/mtakit/internal/listfile"
+	"github.com/mtakit/mtakit/internal/safefile"
+)
+
+// Exit codes of sysexits.h.
+const (
+	exSoftware = 70
+	exOSErr    = 71
 )
 
 // Default is the configuration of a stock sendmail.
@@ -21,16 +31,17 @@ const Default = sendmailcf.Default
 
 // Options are the options that concern alias files. Those of the command line are set first, and win.
 type Options struct {
-	AliasFile    string         // may be given several times, and then names all the files
-	Sources      []alias.Source // those of AliasFile that are good
-	CheckAliases bool
-	TrustedUser  string
-	DontBlame    mtakit.DontBlame // DontBlameSendmail, which adds up
+	AliasFile      string         // may be given several times, and then names all the files
+	Sources        []alias.Source // those of AliasFile that are good
+	CheckAliases   bool
+	QueueDirectory string // where sendmail works, and relative names of alias files begin
+	TrustedUser    string
+	DontBlame      mtakit.DontBlame // DontBlameSendmail, which adds up
 
 	LocalDomains []string // class w
 
 	Messages []string // what sendmail says about the options
-	Failed   bool     // one of them is such that sendmail does nothing more
+	Exit     int      // not 0 when one of them is such that sendmail does nothing more, and ends so
 
 	at    string          // "file: line N: " in front of messages
 	given map[string]bool // options that were set
@@ -54,77 +65,150 @@ func (o *Options) Read(path string) error {
 func (o *Options) Parse(r io.Reader, name string) error {
 	o.fixed, o.given = o.given, nil
 	defer func() { o.at = "" }()
-	return sendmailcf.Lines(r, func(number int, line string) {
-		o.at = name + ": line " + strconv.Itoa(number) + ": "
+	for l, err := range cflines.Logical(r) {
+		if err != nil {
+			return err
+		}
+		line := l.Text
+		o.at = name + ": line " + strconv.Itoa(l.Number) + ": "
 		switch {
 		case strings.HasPrefix(line, "O "):
 			o.Set(line[2:])
-		case strings.HasPrefix(line, "OA"):
-			o.assign("AliasFile", line[2:])
+		case strings.HasPrefix(line, "O"):
+			o.SetLetter(line[1:])
 		case strings.HasPrefix(line, "Cw"), strings.HasPrefix(line, "C{w}"):
 			o.LocalDomains = append(o.LocalDomains, strings.Fields(strings.TrimPrefix(strings.TrimPrefix(line[1:], "w"), "{w}"))...)
-		case strings.HasPrefix(line, "Fw"), strings.HasPrefix(line, "F{w}"):
-			o.readClass(strings.TrimPrefix(strings.TrimPrefix(line[1:], "w"), "{w}"))
+		case line[0] == 'F':
+			o.class(line[1:])
 		}
-	})
+	}
+	return nil
 }
 
-// readClass adds the names in a file, one to a line; "-o" in front of its path says that it may be missing.
-func (o *Options) readClass(arg string) {
-	path, optional := strings.CutPrefix(strings.TrimSpace(arg), "-o")
-	path = strings.TrimSpace(path)
-	if i := strings.IndexAny(path, " \t%"); i >= 0 { // a format for scanf(3), which says the same: one word
-		path = path[:i]
-	}
-	text, err := os.ReadFile(path)
+// class reads the F line of a class, "F{name}[-o] path [format]", without its letter. Files of all classes must be there, unless
+// "-o" says that they may be missing; the words of class w are kept. Programs and maps are not asked for words.
+func (o *Options) class(line string) {
+	name, rest, err := className(line)
 	if err != nil {
-		if !optional {
-			o.fail("fileclass: cannot open '" + path + "': " + strerror.Text(err))
-		}
+		o.check("", err)
 		return
 	}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
-			o.LocalDomains = append(o.LocalDomains, words[0])
+	rest = strings.TrimLeft(rest, blanks)
+	optional := strings.HasPrefix(rest, "-o")
+	if optional {
+		rest = strings.TrimLeft(rest[min(len(rest), max(0, strings.IndexAny(rest+" ", blanks))):], blanks)
+	}
+	if rest == "" {
+		o.fail(exSoftware, "fileclass: missing file name")
+		return
+	}
+	if _, at, ok := strings.Cut(rest, "@"); rest[0] == '|' || rest[0] != '/' && ok && (at == "LDAP" || at != "" && strings.Contains(at[1:], ":")) {
+		return
+	}
+	path, format := rest, "%s"
+	if i := strings.IndexAny(rest, blanks); i >= 0 {
+		path = rest[:i]
+		if f := strings.TrimLeft(rest[i:], blanks); f != "" {
+			format = f
 		}
 	}
+	text, err := o.readClass(path)
+	switch {
+	case err != nil && !optional:
+		o.fail(exOSErr, "fileclass: cannot open '"+path+"': "+listfile.Text(err))
+	case err == nil && name == "w":
+		for line := range strings.Lines(string(text)) {
+			o.LocalDomains = append(o.LocalDomains, scan(line, format)...)
+		}
+	}
+}
+
+const blanks = " \t\r\n\v\f"
+
+// className takes the name of a class off the front of s.
+func className(s string) (name, rest string, err error) {
+	switch {
+	case s == "":
+		//lint:ignore ST1005 sendmail's words
+		return "", "", errors.New("Name required for macro/class")
+	case s[0] != '{':
+		return s[:1], s[1:], nil
+	}
+	name, rest, ok := strings.Cut(s[1:], "}")
+	if !ok {
+		return "", "", errors.New("Unbalanced { on " + name + "\n" + "Unable to assign macro/class ID (mid = 0xffffffff)")
+	}
+	return name, rest, nil
+}
+
+// scan returns the words of a line that sscanf(3) finds by format: what "%[^…]" spans, or the first word.
+func scan(line, format string) []string {
+	if set, ok := strings.CutPrefix(format, "%[^"); ok {
+		set, _, _ = strings.Cut(strings.ReplaceAll(set, "\\", ""), "]")
+		if i := strings.IndexAny(line, set); i >= 0 {
+			line = line[:i]
+		}
+		return strings.Fields(line)
+	}
+	words := strings.Fields(line)
+	return words[:min(len(words), 1)]
+}
+
+// readClass reads a file if nobody else may have written it. Relative names begin in the current directory.
+func (o *Options) readClass(path string) ([]byte, error) {
+	dir := "/"
+	if filepath.IsLocal(path) {
+		dir, path = ".", "/"+path // of a relative name sendmail examines no directory above the current one either
+	} else if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	root, err := safefile.NewRoot(dir, "/")
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(path, safefile.Identity{UID: os.Geteuid(), GID: os.Getegid()}, safefile.Rules{
+		GroupWritable: true,
+		WorldWritable: true,
+		UnsafeDir:     o.DontBlame.Has(mtakit.DontBlameClassFileInUnsafeDirPath),
+		Linked:        o.DontBlame.Has(mtakit.DontBlameLinkedClassFileInWritableDir),
+		TrustSticky:   o.DontBlame.Has(mtakit.DontBlameTrustStickyBit),
+		GroupDirSafe:  o.DontBlame.Has(mtakit.DontBlameGroupWritableDirPathSafe),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // Set takes an option in the form "Name=value". Its name may be cut short as long as it is the only one that begins so.
 func (o *Options) Set(s string) {
-	name, value, _ := strings.Cut(s, "=")
-	if name == "" {
-		o.fail("readcf: null option name")
+	name, value, remark, err := sendmailcf.ParseOption(s)
+	if remark != "" {
+		o.say(remark)
+	}
+	if err != nil {
+		o.fail(exSoftware, err.Error())
 		return
 	}
-	name, _, _ = strings.Cut(name, ".") // as in Timeout.queuereturn
-	name, ok := o.resolve(strings.TrimRight(name, " \t"))
-	if ok {
-		o.assign(name, strings.TrimSpace(value))
-	}
+	o.assign(name, value)
 }
 
-// resolve returns the full name of an option.
-func (o *Options) resolve(name string) (full string, ok bool) {
-	var found []string
-	for known := range strings.FieldsSeq(names) {
-		if len(known) >= len(name) && strings.EqualFold(known[:len(name)], name) {
-			if len(known) == len(name) {
-				return known, true
-			}
-			found = append(found, known)
-		}
+// letters are the options of one letter that concern alias files.
+var letters = map[byte]string{'A': "AliasFile", 'n': "CheckAliases", 'Q': "QueueDirectory"}
+
+// SetLetter takes an option in the old form, its letter and its value. Letters that mean nothing here are passed over.
+func (o *Options) SetLetter(s string) {
+	letter := byte(0)
+	if s != "" {
+		letter = s[0]
 	}
-	switch len(found) {
-	case 0:
-		o.fail("readcf: unknown option name " + name)
-		return "", false
-	case 1:
-		o.say("Option " + name + " used as abbreviation for " + found[0])
-		return found[0], true
+	if name, ok := letters[letter]; ok {
+		o.assign(name, strings.TrimSpace(s[1:]))
+	} else if c := letter | 0x20; (c < 'a' || c > 'z') && (letter < '0' || letter > '9') {
+		o.fail(exSoftware, fmt.Sprintf("readcf: unknown option name 0x%x", letter))
 	}
-	o.fail(fmt.Sprintf("readcf: ambiguous option name %s (matches %s and %s)", name, found[0], found[1]))
-	return "", false
 }
 
 // assign gives an option its value.
@@ -138,8 +222,8 @@ func (o *Options) assign(name, value string) {
 	o.given[name] = true
 	switch name {
 	case "AliasFile":
-		sources, err := alias.ParseSources(value)
-		o.Sources = append(o.Sources, sources...)
+		var err error
+		o.Sources, err = alias.AppendSources(o.Sources, value)
 		if o.AliasFile != "" {
 			value = o.AliasFile + "," + value
 		}
@@ -147,11 +231,15 @@ func (o *Options) assign(name, value string) {
 		o.check("", err)
 	case "CheckAliases":
 		o.CheckAliases = value == "" || strings.ContainsAny(value[:1], "tTyY1")
+	case "QueueDirectory":
+		if o.QueueDirectory = value; value == "" {
+			o.QueueDirectory = "mqueue"
+		}
 	case "TrustedUser":
 		o.TrustedUser = value
 		if _, err := strconv.Atoi(value); err != nil {
 			if _, err := user.Lookup(value); err != nil {
-				o.fail("readcf: option TrustedUser: unknown user " + value)
+				o.fail(exSoftware, "readcf: option TrustedUser: unknown user "+value)
 			}
 		}
 	case "DontBlameSendmail":
@@ -167,36 +255,16 @@ func (o *Options) check(prefix string, err error) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		o.fail(prefix + line)
+		o.fail(exSoftware, prefix+line)
 	}
 }
 
 func (o *Options) say(text string) { o.Messages = append(o.Messages, o.at+text) }
 
-func (o *Options) fail(text string) {
+// fail says why nothing more is done. The first reason decides the exit code.
+func (o *Options) fail(exit int, text string) {
 	o.say(text)
-	o.Failed = true
+	if o.Exit == 0 {
+		o.Exit = exit
+	}
 }
-
-// names are the options of sendmail 8.17 in the order in which it looks for them: of the many that begin alike, an
-// error names the first two.
-const names = `
-SevenBitInput EightBitMode AliasFile AliasWait BlankSub MinFreeBlocks CheckpointInterval HoldExpensive DeliveryMode
-ErrorHeader ErrorMode TempFileMode SaveFromLine MatchGECOS HelpFile MaxHopCount ResolverOptions IgnoreDots ForwardPath
-SendMimeErrors ConnectionCacheSize ConnectionCacheTimeout UseErrorsTo LogLevel MeToo CheckAliases OldStyleHeaders
-DaemonPortOptions PrivacyOptions PostmasterCopy QueueFactor QueueDirectory DontPruneRoutes Timeout StatusFile SuperSafe
-QueueTimeout TimeZoneSpec UserDatabaseSpec DefaultUser FallbackMXhost Verbose TryNullMXList QueueLA RefuseLA
-RecipientFactor ForkEachJob ClassFactor RetryFactor QueueSortOrder HostsFile MinQueueAge DefaultCharSet
-ServiceSwitchFile DialDelay NoRecipientAction SafeFileEnvironment MaxMessageSize ColonOkInAddr MaxQueueRunSize
-MaxDaemonChildren DontExpandCnames MustQuoteChars SmtpGreetingMessage UnixFromLine OperatorChars DontInitGroups
-SingleLineFromHeader AllowBogusHELO ConnectionRateThrottle UnsafeGroupWrites DoubleBounceAddress HostStatusDirectory
-SingleThreadDelivery RunAsUser RrtImpliesDsn PidFile DontBlameSendmail DontProbeInterfaces MaxRecipientsPerMessage
-DeadLetterDrop MaxAliasRecursion ConnectOnlyTo TrustedUser MaxMimeHeaderLength ControlSocketName MaxHeadersLength
-ProcessTitlePrefix DefaultAuthInfo AuthMechanisms ClientPortOptions DataFileBufferSize XscriptFileBufferSize
-LDAPDefaultSpec ServerCertFile ServerKeyFile ClientCertFile ClientKeyFile CACertFile CACertPath DHParameters
-InputMailFilters Milter AuthOptions QueueFileMode CertFingerprintAlgorithm CipherList RandFile TLSSrvOptions
-BadRcptThrottle DeliverByMin MaxQueueChildren MaxRunnersPerQueue DirectSubmissionModifiers NiceQueueRun SharedMemoryKey
-AuthMaxBits MailboxDatabase UseMSP DelayLA FastSplit SoftBounce SharedMemoryKeyFile RejectLogInterval RequiresDirfsync
-ConnectionRateWindowSize CRLFile FallbackSmartHost AuthRealm CRLPath HeloName MaxNOOPCommands BadRcptShutdown
-BadRcptShutdownGood ServerSSLOptions ClientSSLOptions MaxQueueAge RejectNUL UseCompressedIPv6Addresses SSLEngine
-SSLEnginePath TLSFallbacktoClear SetCertAltnames SmtpUTF8 StrictTransportSecurity CipherSuites`

@@ -7,10 +7,34 @@ import (
 	"strings"
 )
 
+// Sendmail are the options of sendmail(8), and so of newaliases and mailq, which are other names of it.
+const Sendmail = "A:B:b:C:::cD:d::e:F:f:Gh:IiL:M:mN:nO:o:p:Q::q::R:r:sTtUV:vX:"
+
+// Error is about an option that is unknown, or lacks its argument.
+type Error struct {
+	Letter byte
+	NoArg  bool
+}
+
+// Error words it as getopt(3) of the GNU C library does.
+func (e *Error) Error() string {
+	if e.NoArg {
+		return fmt.Sprintf("option requires an argument -- '%c'", e.Letter)
+	}
+	return fmt.Sprintf("invalid option -- '%c'", e.Letter)
+}
+
+// Short words it as sendmail does, which has a getopt of its own.
+func (e *Error) Short() string {
+	if e.NoArg {
+		return fmt.Sprintf("option requires an argument -- %c", e.Letter)
+	}
+	return fmt.Sprintf("illegal option -- %c", e.Letter)
+}
+
 // Parse calls set for each option of args. spec lists the letters; a colon follows those that take an argument, two
-// follow those whose argument may be missing and is never in the next word. It returns the
-// operands. An error, worded as getopt(3) prints it without the program's name, is about an unknown letter or a missing
-// argument; set's own errors are returned as they are.
+// follow those whose argument may be missing and is never in the next word, and three those where it may be missing when there is
+// no next word. It returns the operands. An error is an *Error, or what set returned.
 func Parse(args []string, spec string, set func(letter byte, arg string) error) (operands []string, err error) {
 	for len(args) > 0 {
 		word := args[0]
@@ -24,18 +48,20 @@ func Parse(args []string, spec string, set func(letter byte, arg string) error) 
 		for i := 1; i < len(word); i++ {
 			at := strings.IndexByte(spec, word[i])
 			if at < 0 || word[i] == ':' {
-				return args, fmt.Errorf("invalid option -- '%c'", word[i])
+				return args, &Error{Letter: word[i]}
 			}
 			arg := ""
 			takes := at+1 < len(spec) && spec[at+1] == ':'
 			if takes {
 				arg = word[i+1:]
-				optional := at+2 < len(spec) && spec[at+2] == ':'
-				if arg == "" && !optional {
-					if len(args) == 0 {
-						return args, fmt.Errorf("option requires an argument -- '%c'", word[i])
-					}
+				optional := strings.HasPrefix(spec[at+2:], ":")
+				joined := optional && !strings.HasPrefix(spec[at+2:], "::")
+				switch {
+				case arg != "" || joined:
+				case len(args) > 0:
 					arg, args = args[0], args[1:]
+				case !optional:
+					return args, &Error{Letter: word[i], NoArg: true}
 				}
 			}
 			if err := set(word[i], arg); err != nil {

@@ -27,11 +27,13 @@ func TestParse(t *testing.T) {
 		{args: "-q -N x", want: "q= N=", operands: "x"},
 		{args: "-Nqtext x", want: "N= q=text", operands: "x"},
 		{args: "-! x", err: "stop"},
+		{args: "-C file x", want: "C=file", operands: "x"},
+		{args: "-NC", want: "N= C="},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			operands, err := getopt.Parse(strings.Fields(tt.args), "Ndt:c:!q::", func(letter byte, arg string) error {
+			operands, err := getopt.Parse(strings.Fields(tt.args), "Ndt:C:::c:!q::", func(letter byte, arg string) error {
 				if letter == '!' {
 					return errors.New("stop")
 				}
@@ -41,6 +43,10 @@ func TestParse(t *testing.T) {
 			assert.Equal(t, tt.want, strings.Join(got, " "))
 			if tt.err != "" {
 				assert.EqualError(t, err, tt.err)
+				var wrong *getopt.Error
+				if errors.As(err, &wrong) {
+					assert.Equal(t, strings.NewReplacer("invalid", "illegal", "'", "").Replace(tt.err), wrong.Short())
+				}
 				return
 			}
 			assert.NoError(t, err)
