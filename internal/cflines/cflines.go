@@ -4,6 +4,7 @@ package cflines
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"iter"
 	"strings"
@@ -18,14 +19,13 @@ type Line struct {
 // maxLine is the most bytes that a physical line may have; a longer one is bufio.ErrTooLong.
 const maxLine = 1 << 20
 
-// Physical yields the lines as they stand, without what follows the first number sign and without blanks at the end: this is how
-// mailstats reads. An error of r, if any, is the last pair.
+// Physical yields the lines as they stand, without their newlines: this is how mailstats and praliases read. An error of r, if any,
+// is the last pair.
 func Physical(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		in := scanner(r)
 		for n := 1; in.Scan(); n++ {
-			text, _, _ := strings.Cut(in.Text(), "#")
-			if !yield(Line{n, strings.TrimRight(text, " \t\n\v\f\r")}, nil) {
+			if !yield(Line{n, in.Text()}, nil) {
 				return
 			}
 		}
@@ -65,7 +65,19 @@ func Logical(r io.Reader) iter.Seq2[Line, error] {
 func scanner(r io.Reader) *bufio.Scanner {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, maxLine)
+	in.Split(split)
 	return in
+}
+
+// split is a bufio.SplitFunc for lines that keeps carriage returns.
+func split(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 // cutComment takes off what follows a "#" that has white space before it.
