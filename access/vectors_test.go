@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path"
 	"regexp"
 	"sort"
@@ -20,24 +19,16 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/access"
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // TestVectorsAccess replays SMTP sessions that the real sendmail 8.17.1 answered, and compares every reply. The cases
 // below testdata/vectors, or below $MTAKIT_VECTORS/access when that is set, are run; testdata/vectors/README.md
 // describes them.
 func TestVectorsAccess(t *testing.T) {
-	dir := os.DirFS("testdata/vectors")
-	if v := os.Getenv("MTAKIT_VECTORS"); v != "" {
-		dir = os.DirFS(path.Join(v, "access"))
-		if _, err := fs.Stat(dir, "."); errors.Is(err, fs.ErrNotExist) {
-			t.Skipf("no vectors for access in %s", v)
-		}
-	}
+	dir := vectordir.Open(t, "access", "testdata/vectors")
 	passed, failed := 0, 0
-	err := fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || path.Ext(name) != ".jsonl" {
-			return err
-		}
+	for _, name := range vectordir.Files(t, dir, ".jsonl") {
 		worlds := readWorlds(t, dir, path.Join(path.Dir(name), "configs.json"))
 		text, err := fs.ReadFile(dir, name)
 		require.NoError(t, err)
@@ -55,9 +46,7 @@ func TestVectorsAccess(t *testing.T) {
 				}
 			}
 		})
-		return nil
-	})
-	require.NoError(t, err)
+	}
 	require.NotZero(t, passed+failed, "no vectors found")
 	t.Logf("vectors access: %d passed, %d failed", passed, failed)
 }

@@ -6,13 +6,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // modes finds tables that others may write to: who writes the aliases runs programs.
 func (c *checker) modes() {
+	if runtime.GOOS == "windows" {
+		return // files have neither owners nor modes that say so
+	}
 	dirs := map[string]bool{}
 	for _, name := range c.t.files {
 		c.mode(name, mtakit.Position{File: name})
@@ -43,8 +48,8 @@ func (c *checker) mode(name string, pos mtakit.Position) {
 	case mode&0o020 != 0:
 		c.add(pos, Warning, "unsafe-mode", fmt.Sprintf("%s %s is writable by its group (mode %04o)", what, name, mode.Perm()))
 	}
-	if uid, ok := owner(st); ok && uid != 0 && uid != c.opt.TrustedUID {
-		c.add(pos, Warning, "unsafe-mode", fmt.Sprintf("%s %s belongs to user %d, who can change it", what, name, uid))
+	if attr, ok := vfs.AttrOf(st); ok && attr.UID != 0 && attr.UID != c.opt.TrustedUID {
+		c.add(pos, Warning, "unsafe-mode", fmt.Sprintf("%s %s belongs to user %d, who can change it", what, name, attr.UID))
 	}
 }
 

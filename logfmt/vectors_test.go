@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // vectorCase is one line that sendmail 8.17.1.9 logged, and what is in it.
@@ -38,28 +39,12 @@ type vectorCase struct {
 	Continued *bool          `json:"continued"`
 }
 
-// vectorFiles finds the files with cases: those below $MTAKIT_VECTORS/maillog, or our own.
-func vectorFiles(t *testing.T) []string {
-	root := filepath.Join("testdata", "vectors")
-	if env := os.Getenv("MTAKIT_VECTORS"); env != "" {
-		root = filepath.Join(env, "maillog")
-	}
-	var files []string
-	require.NoError(t, filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(name, ".jsonl") {
-			files = append(files, name)
-		}
-		return err
-	}))
-	require.NotEmpty(t, files, "no *.jsonl below %s", root)
-	return files
-}
-
 func TestVectorsMaillog(t *testing.T) {
 	t.Parallel()
 	passed, failed := 0, 0
-	for _, name := range vectorFiles(t) {
-		p, f := runVectors(t, name)
+	set := vectordir.Open(t, "maillog", "testdata/vectors")
+	for _, name := range vectordir.Files(t, set, ".jsonl") {
+		p, f := runVectors(t, set, name)
 		passed += p
 		failed += f
 	}
@@ -70,10 +55,10 @@ func TestVectorsMaillog(t *testing.T) {
 
 // runVectors runs the cases of one file. The log that they were taken from has the same name without ".jsonl"; when it is
 // not there, the lines are put together from the cases.
-func runVectors(t *testing.T, name string) (passed, failed int) {
-	cases, err := readCases(name)
+func runVectors(t *testing.T, set fs.FS, name string) (passed, failed int) {
+	cases, err := readCases(set, name)
 	require.NoError(t, err)
-	log, err := os.ReadFile(strings.TrimSuffix(name, ".jsonl"))
+	log, err := fs.ReadFile(set, strings.TrimSuffix(name, ".jsonl"))
 	hasLog := err == nil
 	if !hasLog {
 		for _, c := range cases {
@@ -114,8 +99,8 @@ func runVectors(t *testing.T, name string) (passed, failed int) {
 	return passed, failed
 }
 
-func readCases(name string) ([]*vectorCase, error) {
-	f, err := os.Open(name)
+func readCases(set fs.FS, name string) ([]*vectorCase, error) {
+	f, err := set.Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -8,33 +8,42 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // TakeNew moves the messages of new to cur, as a mail reader must before it shows them, and returns them there. A
-// message that another reader took first is left out. An info part that a delivery agent gave is kept.
+// message that another reader took first is left out. An info part that a delivery agent gave is kept; a name that
+// would become too long with one gets none. A message that cannot be moved does not keep those after it from being taken: what
+// is returned beside an error is taken, too.
 func (d *Dir) TakeNew() ([]Entry, error) {
 	var taken []Entry
+	var failed error // the first of them
 	for name, err := range d.names(NewSub, nil) {
 		if err != nil {
-			return taken, err
+			failed = err
+			break
 		}
 		from := Entry{Sub: NewSub, Name: name, sep: d.opts.Separator}
 		to := Entry{Sub: CurSub, Name: name, sep: d.opts.Separator}
-		if _, ok := from.Info(); !ok {
-			to.Name += string(d.opts.Separator) + "2,"
+		info := string(d.opts.Separator) + "2,"
+		if _, ok := from.Info(); !ok && len(name)+len(info) <= maxName {
+			to.Name += info
 		}
 		now, err := d.rename(from, d, to)
 		switch {
 		case err == nil:
 			taken = append(taken, now)
-		case !errors.Is(err, fs.ErrNotExist):
-			return taken, err
+		case !errors.Is(err, fs.ErrNotExist) && failed == nil:
+			failed = err
 		}
 	}
-	if len(taken) == 0 {
-		return nil, nil
+	if len(taken) > 0 {
+		if err := d.syncBoth(d.cur, d.newd); failed == nil {
+			failed = err
+		}
 	}
-	return taken, d.syncBoth(d.cur, d.newd)
+	return taken, failed
 }
 
 // SetFlags replaces the flags and keyword letters of a message ("FS", "Sa"); characters that are neither are kept. It
@@ -265,7 +274,8 @@ func (d *Dir) Stale(now time.Time) ([]string, error) {
 			continue
 		}
 		limit := now.Add(-staleAge)
-		if fi.ModTime().Before(limit) && accessTime(fi).Before(limit) {
+		attr, _ := vfs.AttrOf(fi) // where access is not told, the modification counts
+		if fi.ModTime().Before(limit) && attr.Accessed.Before(limit) {
 			stale = append(stale, f.name)
 		}
 	}

@@ -137,4 +137,4 @@ func (d *Dir) sync(dir string) error {
 }
 
 // openFlags are those of a new file in tmp: never an existing one, never through a link.
-const openFlags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | oNoFollow
+const openFlags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | vfs.NoFollow

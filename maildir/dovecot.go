@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // maxSidecar is how much of a file beside the messages is read.
@@ -23,15 +25,15 @@ type Keywords [26]string
 // definitions of one number the first counts.
 func ParseKeywords(r io.Reader) (Keywords, error) {
 	var k Keywords
-	sc := bufio.NewScanner(r)
-	for sc.Scan() {
-		num, name, ok := strings.Cut(sc.Text(), " ")
+	b, err := io.ReadAll(r)
+	for line := range strings.Lines(string(b)) {
+		num, name, ok := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		n, valid := digits(num)
 		if ok && valid && n < int64(len(k)) && name != "" && name[0] != ' ' && k[n] == "" {
 			k[n] = name
 		}
 	}
-	return k, sc.Err()
+	return k, err
 }
 
 // Names returns the names of keyword letters; letters without a name are left out.
@@ -114,7 +116,7 @@ func (d *Dir) AddKeyword(name string) (byte, error) {
 
 // readFile reads a file of the Maildir that is no message.
 func (d *Dir) readFile(name string) ([]byte, error) {
-	f, err := d.fs.OpenFile(filepath.Join(d.path, name), os.O_RDONLY|oNoFollow, 0)
+	f, err := d.fs.OpenFile(filepath.Join(d.path, name), os.O_RDONLY|vfs.NoFollow, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -74,8 +75,8 @@ func (d *Dir) names(sub Sub, ignored func(name string)) iter.Seq2[string, error]
 // than a tick ago may change again without showing it.
 const tick = 10 * time.Millisecond
 
-// List returns all messages, in the order of Compare, each base once: of a message that is in new and in cur the
-// latter. It reads the directories again while they change, since a reader of a directory can miss a file that is
+// List returns all messages, in the order of Compare, each once: of one file that is in new and in cur the latter. Two
+// files with the same base are two messages. It reads the directories again while they change, since a reader of a directory can miss a file that is
 // renamed meanwhile. Under constant change it may name messages that are gone, but misses none.
 func (d *Dir) List() ([]Entry, error) {
 	var last map[string]Entry
@@ -102,19 +103,50 @@ func (d *Dir) List() ([]Entry, error) {
 	}
 }
 
-// scan reads both directories once.
+// scan reads both directories once. The messages are found by base; a second one with the same base by "base/1", a
+// third by "base/2".
 func (d *Dir) scan() (map[string]Entry, error) {
 	seen := make(map[string]Entry)
 	for e, err := range d.All() {
 		if err != nil {
 			return nil, err
 		}
-		base := e.Base()
-		if old, ok := seen[base]; !ok || old.Sub == NewSub {
-			seen[base] = e
+		key := e.Base()
+		for n := 1; ; n++ {
+			old, ok := seen[key]
+			if !ok {
+				seen[key] = e
+				break
+			}
+			if one, ok := d.oneMessage(old, e); ok {
+				seen[key] = one
+				break
+			}
+			key = e.Base() + "/" + strconv.Itoa(n)
 		}
 	}
 	return seen, nil
+}
+
+// oneMessage reports whether two names with the same base are, or just were, names of one file, and which of them to go
+// by.
+func (d *Dir) oneMessage(old, e Entry) (Entry, bool) {
+	if old == e {
+		return e, true
+	}
+	was, oldErr := d.fs.Lstat(d.EntryPath(old))
+	now, err := d.fs.Lstat(d.EntryPath(e))
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // renamed meanwhile
+		return old, true
+	case errors.Is(oldErr, fs.ErrNotExist):
+		return e, true
+	case oldErr != nil || err != nil || !sameFile(was, now):
+		return Entry{}, false
+	case old.Sub == NewSub:
+		return e, true
+	}
+	return old, true
 }
 
 // sorted returns the messages in the order of Compare. Names are taken apart once each, not at every comparison.

@@ -488,3 +488,62 @@ func TestInteropDovecot(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"$Label"}, k.Names(now.KeywordLetters()))
 }
+
+// Two messages with the same base are two messages: a copy put back from a backup, or two programs that agreed on a
+// name. One file under two names is one.
+func TestListSameBase(t *testing.T) {
+	for name, c := range map[string]struct {
+		files []string    // each with its own content
+		links [][2]string // from, to
+		want  []string
+	}{
+		"new and cur":            {[]string{"new/1.a.h", "cur/1.a.h:2,S"}, nil, []string{"new/1.a.h", "cur/1.a.h:2,S"}},
+		"two in cur":             {[]string{"cur/1.a.h:2,", "cur/1.a.h:2,S"}, nil, []string{"cur/1.a.h:2,", "cur/1.a.h:2,S"}},
+		"three":                  {[]string{"cur/1.a.h", "cur/1.a.h:2,F", "cur/1.a.h:2,S"}, nil, []string{"cur/1.a.h", "cur/1.a.h:2,F", "cur/1.a.h:2,S"}},
+		"delivery cut short":     {[]string{"new/1.a.h"}, [][2]string{{"new/1.a.h", "cur/1.a.h:2,"}}, []string{"cur/1.a.h:2,"}},
+		"link and another file":  {[]string{"new/1.a.h", "cur/1.a.h:2,F"}, [][2]string{{"new/1.a.h", "cur/1.a.h:2,"}}, []string{"cur/1.a.h:2,", "cur/1.a.h:2,F"}},
+		"different bases, a dir": {[]string{"new/1.a.h", "cur/1.b.h:2,F"}, nil, []string{"new/1.a.h", "cur/1.b.h:2,F"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDir(t, nil)
+			for _, f := range c.files {
+				require.NoError(t, os.WriteFile(filepath.Join(d.Path(), f), []byte(f), 0o600))
+			}
+			for _, l := range c.links {
+				require.NoError(t, os.Link(filepath.Join(d.Path(), l[0]), filepath.Join(d.Path(), l[1])))
+			}
+			list, err := d.List()
+			require.NoError(t, err)
+			var got []string
+			for _, e := range list {
+				got = append(got, e.Sub.String()+"/"+e.Name)
+				f, same, err := d.Open(e)
+				require.NoError(t, err)
+				require.Equal(t, e, same)
+				require.NoError(t, f.Close())
+			}
+			assert.ElementsMatch(t, c.want, got)
+		})
+	}
+}
+
+// What stands in the way of one message does not keep the others from being taken. A name with no room for an info
+// part goes without.
+func TestTakeNewGoesOn(t *testing.T) {
+	d := newDir(t, nil)
+	long := "1." + strings.Repeat("x", maxName-3)
+	for _, name := range []string{"1.a.h", long, "2.b.h", "3.c.h:2,F"} {
+		require.NoError(t, os.WriteFile(filepath.Join(d.Path(), "new", name), []byte(name), 0o600))
+	}
+	taken, err := d.TakeNew()
+	require.NoError(t, err)
+	var got []string
+	for _, e := range taken {
+		require.FileExists(t, d.EntryPath(e))
+		got = append(got, e.Sub.String()+"/"+e.Name)
+	}
+	assert.ElementsMatch(t, []string{"cur/1.a.h:2,", "cur/" + long, "cur/2.b.h:2,", "cur/3.c.h:2,F"}, got)
+	left, err := os.ReadDir(filepath.Join(d.Path(), "new"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}

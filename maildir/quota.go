@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // Quota limits a Maildir with its folders. Zero means no limit.
@@ -131,11 +134,22 @@ func ParseUsage(r io.Reader) (Usage, error) {
 		if err := errors.Join(err1, err2); err != nil {
 			return u, fmt.Errorf("line %d: %w", n, err)
 		}
-		u.Bytes += bytes
-		u.Messages += count
+		u.Bytes = sum(u.Bytes, bytes)
+		u.Messages = sum(u.Messages, count)
 		u.Entries++
 	}
 	return u, nil
+}
+
+// sum adds, and stays at the largest or smallest number rather than go over to the other side: a name may claim any size.
+func sum(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	}
+	return a + b
 }
 
 // top is the Maildir that has the quota file: the root of a folder.
@@ -149,7 +163,7 @@ func (d *Dir) top() *Dir {
 // Usage reads maildirsize of the Maildir, or of the root for a folder. It is fs.ErrNotExist when there is none.
 func (d *Dir) Usage() (Usage, error) {
 	t := d.top()
-	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_RDONLY|oNoFollow, 0)
+	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_RDONLY|vfs.NoFollow, 0)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -186,7 +200,7 @@ func (d *Dir) Count() (bytes, messages int64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		b, m = b+fb, m+fm
+		b, m = sum(b, fb), m+fm
 	}
 	return b, m, nil
 }
@@ -213,7 +227,7 @@ func (d *Dir) countOne() (bytes, messages int64, err error) {
 			}
 			n = fi.Size()
 		}
-		bytes += n
+		bytes = sum(bytes, n)
 		messages++
 	}
 	return bytes, messages, nil
@@ -321,7 +335,7 @@ func (d *Dir) room(size int64) error {
 }
 
 func (u Usage) fits(q Quota, size int64) bool {
-	u.Bytes += size
+	u.Bytes = sum(u.Bytes, size)
 	u.Messages++
 	return !u.exceeds(q)
 }
@@ -333,7 +347,7 @@ func (d *Dir) charge(bytes, messages int64) error {
 		return nil
 	}
 	t := d.top()
-	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_WRONLY|os.O_APPEND|oNoFollow, 0)
+	f, err := t.fs.OpenFile(filepath.Join(t.path, quotaFile), os.O_WRONLY|os.O_APPEND|vfs.NoFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

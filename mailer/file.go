@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vfs"
 	"github.com/mtakit/mtakit/mbox"
 )
 
@@ -132,12 +133,12 @@ func fileRights(path string, c mtakit.Control) rights {
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0 {
 		return own
 	}
-	uid, gid, ok := fileOwner(fi)
-	if ok && fi.Mode()&fs.ModeSetuid != 0 && uid != 0 {
-		own.uid, own.user = uid, ""
+	attr, ok := vfs.AttrOf(fi)
+	if ok && fi.Mode()&fs.ModeSetuid != 0 && attr.UID != 0 {
+		own.uid, own.user = attr.UID, ""
 	}
 	if ok && fi.Mode()&fs.ModeSetgid != 0 {
-		own.gid = gid
+		own.gid = attr.GID
 	}
 	return own
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package mailer
 
 import (
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 const text = "Subject: x\n\nFrom here\n>From there\nlast"
@@ -147,8 +150,8 @@ func TestProgram(t *testing.T) {
 	if os.Geteuid() == 0 {
 		fi, err := os.Stat(dir + "/msg")
 		require.NoError(t, err)
-		uid, gid, _ := fileOwner(fi)
-		assert.Equal(t, [2]int{1, 1}, [2]int{uid, gid}, "daemon's rights")
+		attr, _ := vfs.AttrOf(fi)
+		assert.Equal(t, [2]int{1, 1}, [2]int{attr.UID, attr.GID}, "daemon's rights")
 	}
 }
 

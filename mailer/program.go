@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -219,15 +218,3 @@ func (e *OutputError) Error() string { return fmt.Sprintf("%v: %q", e.Err, e.Out
 
 // Unwrap returns the cause.
 func (e *OutputError) Unwrap() error { return e.Err }
-
-// killGroup ends the command and everything it started.
-func killGroup(p *os.Process) error {
-	if p == nil {
-		return os.ErrProcessDone
-	}
-	err := syscall.Kill(-p.Pid, syscall.SIGKILL)
-	if errors.Is(err, syscall.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return err
-}

@@ -3,6 +3,8 @@
 package mailer
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 
@@ -25,6 +27,18 @@ func setRights(cmd *exec.Cmd, own rights) error {
 	}
 	cmd.SysProcAttr.Credential = cred
 	return nil
+}
+
+// killGroup ends the command and everything it started.
+func killGroup(p *os.Process) error {
+	if p == nil {
+		return os.ErrProcessDone
+	}
+	err := syscall.Kill(-p.Pid, syscall.SIGKILL)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
 }
 
 // canEnter reports whether the thread may make dir its directory: finding "." in it needs the right that chdir needs.

@@ -138,7 +138,7 @@ type appender struct {
 // open opens the mailbox, making it if need be, after the checks that keep a hostile owner of the directory from
 // having us write somewhere else.
 func (a *appender) open() (vfs.File, error) {
-	flag := os.O_RDWR | oNoFollow | oNonBlock
+	flag := os.O_RDWR | vfs.NoFollow | vfs.NonBlock
 	before, err := a.o.fs.Lstat(a.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !a.o.NoCreate:
@@ -183,15 +183,14 @@ func (a *appender) open() (vfs.File, error) {
 
 func (a *appender) check(fi fs.FileInfo) error {
 	why := ""
-	n, haveLinks := links(fi)
-	uid, haveOwner := owner(fi)
+	attr, known := vfs.AttrOf(fi)
 	switch {
 	case !fi.Mode().IsRegular():
 		why = "it is not a plain file (" + fi.Mode().Type().String() + ")"
-	case haveLinks && n != 1:
+	case known && attr.Nlink != 1:
 		why = "it has several hard links"
-	case a.o.Owner != nil && haveOwner && uid != *a.o.Owner:
-		why = fmt.Sprintf("it belongs to uid %d, not %d", uid, *a.o.Owner)
+	case a.o.Owner != nil && known && attr.UID != *a.o.Owner:
+		why = fmt.Sprintf("it belongs to uid %d, not %d", attr.UID, *a.o.Owner)
 	case fi.Mode().Perm()&a.o.Forbid != 0:
 		why = "its mode is " + fi.Mode().Perm().String()
 	default:
@@ -242,7 +241,11 @@ func (a *appender) tail(fi fs.FileInfo) (fix string, err error) {
 	if _, err := a.f.ReadAt(b[:n], a.start-n); err != nil {
 		return "", err
 	}
-	keepAccessTime(a.o.fs, a.path, fi)
+	// Programs tell new mail by a modification time after the access time, which our look should not move. Failing is
+	// harmless, and usual for somebody else's file.
+	if attr, ok := vfs.AttrOf(fi); ok {
+		_ = a.o.fs.Chtimes(a.path, attr.Accessed, time.Time{})
+	}
 	switch t := string(b[:n]); {
 	case t[n-1] != '\n':
 		return "\n\n", nil
@@ -361,7 +364,7 @@ func (a *appender) cut(why error, start int64) error {
 
 // cutByName is cut when closing failed and the descriptor is gone. It opens the file again.
 func (a *appender) cutByName(why error, start int64) error {
-	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|oNoFollow|oNonBlock, 0)
+	f, err := a.o.fs.OpenFile(a.path, os.O_RDWR|vfs.NoFollow|vfs.NonBlock, 0)
 	if err != nil {
 		return fmt.Errorf("%w (%w: %s after offset %d: %w)", why, ErrRollback, a.path, start, err)
 	}

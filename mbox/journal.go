@@ -57,7 +57,7 @@ func (j *journal) tmpName() string { return journalName(j.box) + ".tmp" }
 // begin starts a journal of the text from offset on.
 func (j *journal) begin(offset int64) error {
 	_ = j.fs.Remove(j.tmpName()) // left by a crash; we hold the lock
-	w, err := j.fs.OpenFile(j.tmpName(), os.O_RDWR|os.O_CREATE|os.O_EXCL|oNoFollow, 0o600)
+	w, err := j.fs.OpenFile(j.tmpName(), os.O_RDWR|os.O_CREATE|os.O_EXCL|vfs.NoFollow, 0o600)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (j *journal) recover() error {
 	} else if err != nil {
 		return err
 	}
-	w, err := j.fs.OpenFile(j.name(), os.O_RDWR|oNoFollow|oNonBlock, 0)
+	w, err := j.fs.OpenFile(j.name(), os.O_RDWR|vfs.NoFollow|vfs.NonBlock, 0)
 	if err != nil {
 		return err
 	}

@@ -118,13 +118,14 @@ func contentLength(header []byte) (length int64, ok bool) {
 }
 
 // endsAt reports whether a message may end at off: it is within the input, and after at most two line ends there is
-// its end or a separator with a valid date.
+// its end or a separator with a valid date. A separator is a line: the same text within a line is none.
 func (rd *Reader) endsAt(off int64) (bool, error) {
+	off-- // to see the byte before; a header stands there at least
 	b, err := rd.peek(off, 256)
-	if err != nil || b == nil {
+	if err != nil || len(b) == 0 {
 		return false, err
 	}
-	rest := b
+	rest := b[1:]
 	for range 2 {
 		switch {
 		case bytes.HasPrefix(rest, []byte("\n")):
@@ -136,7 +137,7 @@ func (rd *Reader) endsAt(off int64) (bool, error) {
 	if len(rest) == 0 {
 		return len(b) < 256, nil
 	}
-	if !hasFrom(rest) {
+	if !hasFrom(rest) || len(b)-len(rest) == 1 && b[0] != '\n' {
 		return false, nil
 	}
 	skip := len(b) - len(rest)

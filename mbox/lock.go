@@ -247,10 +247,10 @@ func (h *held) tryDot(o *LockOptions, seen *dotSeen) (bool, error) {
 	name := h.path + ".lock"
 	pid := strconv.Itoa(os.Getpid())
 	unique := filepath.Join(filepath.Dir(h.path), ".lk"+pid+"."+strconv.FormatUint(dotCounter.Add(1), 10)+"."+hostName)
-	f, err := h.fs.OpenFile(unique, os.O_WRONLY|os.O_CREATE|os.O_EXCL|oNoFollow, 0o644)
+	f, err := h.fs.OpenFile(unique, os.O_WRONLY|os.O_CREATE|os.O_EXCL|vfs.NoFollow, 0o644)
 	if errors.Is(err, fs.ErrExist) { // left by a dead process of our pid
 		_ = h.fs.Remove(unique)
-		f, err = h.fs.OpenFile(unique, os.O_WRONLY|os.O_CREATE|os.O_EXCL|oNoFollow, 0o644)
+		f, err = h.fs.OpenFile(unique, os.O_WRONLY|os.O_CREATE|os.O_EXCL|vfs.NoFollow, 0o644)
 	}
 	if err != nil {
 		return false, err
@@ -268,7 +268,7 @@ func (h *held) tryDot(o *LockOptions, seen *dotSeen) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if n, ok := links(fi); ok && n == 2 || !ok && linkErr == nil {
+	if attr, ok := vfs.AttrOf(fi); ok && attr.Nlink == 2 || !ok && linkErr == nil {
 		h.dot, h.dotFI, h.fresh = name, fi, time.Now()
 		return true, nil
 	}
@@ -312,7 +312,7 @@ func (h *held) holderDead(name string, fi fs.FileInfo) bool {
 	if !fi.Mode().IsRegular() || fi.Size() > 256 {
 		return false
 	}
-	f, err := h.fs.OpenFile(name, os.O_RDONLY|oNoFollow|oNonBlock, 0)
+	f, err := h.fs.OpenFile(name, os.O_RDONLY|vfs.NoFollow|vfs.NonBlock, 0)
 	if err != nil {
 		return false
 	}

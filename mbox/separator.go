@@ -39,9 +39,10 @@ func AppendSeparator(b []byte, sender string, t time.Time) []byte {
 //
 //	"From " [sender] WS+ date
 //	date = wday WS+ mon WS+ day WS+ hh:mm[:ss] [WS+ zone [WS+ zone]] WS+ year [WS+ anything]
-//	     | wday "," WS+ day WS+ mon WS+ year WS+ hh:mm[:ss] [WS+ zone]
+//	     | wday "," WS+ day WS+ mon WS+ year WS+ hh:mm[:ss] [WS+ zone] [WS+ anything]
 //
-// The sender has no blanks except within double quotes. A date without zone is taken as UTC.
+// The sender has no blanks except within double quotes. A zone is a word that does not begin with a digit. A date without
+// zone is taken as UTC.
 func ParseSeparator(line []byte) (sep Separator, ok bool) { return parseSeparator(line, time.UTC) }
 
 func parseSeparator(line []byte, loc *time.Location) (sep Separator, ok bool) {
@@ -194,7 +195,9 @@ func (p *sepParser) parseRFC(b []byte) bool {
 	if !p.setDay(day) || !p.setMonth(mon) || !p.setYear(year) || !p.setTime(clock) {
 		return false
 	}
-	p.zone, _ = nextWord(rest)
+	if isZone(rest) {
+		p.zone, _ = nextWord(rest)
+	}
 	return true
 }
 
@@ -269,19 +272,9 @@ func index3(words string, b []byte) int {
 	return -1
 }
 
-// isZone reports whether b begins with a word that can be a zone: letters, +hhmm, -hhmm, +hh:mm.
-func isZone(b []byte) bool {
-	w, _ := nextWord(b)
-	if isNumericZone(w) {
-		return true
-	}
-	for _, c := range w {
-		if c |= 0x20; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return len(w) > 0
-}
+// isZone reports whether b begins with a word that can be a zone. Besides MET, +0100 and -01:00 there are Europe/Berlin,
+// GMT+2, +03, (CET): what follows the time and is not the year is a zone to all readers.
+func isZone(b []byte) bool { return len(b) > 0 && !isDigit(b[0]) }
 
 func isNumericZone(w []byte) bool {
 	if len(w) == 6 && w[3] == ':' {
@@ -302,7 +295,7 @@ func isUTC(w []byte) bool {
 
 // date computes the time; zero when a value is out of range.
 func (p *sepParser) date(loc *time.Location) time.Time {
-	if p.hour > 23 || p.min > 59 || p.sec > 60 || p.day < 1 {
+	if p.hour > 23 || p.min > 59 || p.sec > 60 || p.day < 1 || p.year < 1 {
 		return time.Time{}
 	}
 	for w, rest := nextWord(p.zone); len(w) > 0; w, rest = nextWord(rest) {
@@ -319,11 +312,9 @@ func (p *sepParser) date(loc *time.Location) time.Time {
 			loc = time.FixedZone("", off)
 		}
 	}
-	t := time.Date(p.year, p.month, p.day, p.hour, p.min, p.sec, 0, loc)
-	if y, m, d := t.Date(); d != p.day || m != p.month || y != p.year {
-		if p.sec < 60 {
-			return time.Time{}
-		}
+	if time.Date(p.year, p.month, p.day, 0, 0, 0, 0, time.UTC).Day() != p.day {
+		return time.Time{} // such as February 30
 	}
-	return t
+	t := time.Date(p.year, p.month, p.day, p.hour, p.min, 0, 0, loc)
+	return t.Add(time.Duration(p.sec) * time.Second) // 60 is a leap second
 }

@@ -17,7 +17,7 @@ type Status struct {
 	Deleted  bool     // X-Status: D
 	Keywords []string // X-Keywords
 	UID      uint32   // X-UID; 0 means none
-	Internal bool     // the message is a mail server's own (X-IMAP) and not for users
+	Internal bool     // X-IMAP: if this is the mailbox's first message, it is a mail server's own and not for users
 
 	Other, OtherX string // further letters of Status and X-Status
 }

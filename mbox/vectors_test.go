@@ -1,7 +1,6 @@
 package mbox
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"sort"
 	"strings"
@@ -18,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // A vectorFile is one entry of expected.json; testdata/vectors/mbox.zip holds a README that explains the fields.
@@ -57,21 +57,10 @@ type vectorMessage struct {
 	SHA256     string   `json:"sha256"`
 	Flags      []string `json:"flags"`
 	Keywords   []string `json:"keywords"`
-	UID        *uint32  `json:"uid"`
+	UID        *int64   `json:"uid"`
 	Pseudo     bool     `json:"pseudo"`
 	Length     *int64   `json:"content_length"`
 	LengthOK   *bool    `json:"content_length_ok"`
-}
-
-// vectors opens the directory that MTAKIT_VECTORS names, or the packed set.
-func vectors(t testing.TB) fs.FS {
-	if dir := os.Getenv("MTAKIT_VECTORS"); dir != "" {
-		return os.DirFS(path.Join(dir, "mbox"))
-	}
-	z, err := zip.OpenReader("testdata/vectors/mbox.zip")
-	require.NoError(t, err)
-	t.Cleanup(func() { z.Close() })
-	return z
 }
 
 func vectorOptions(t testing.TB, variant, mode string) ReadOptions {
@@ -115,7 +104,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 		}
 		q := vectorMessage{FromOffset: m.Offset, Start: m.Start, FromLine: latin1(m.Line()), Flags: []string{}, Keywords: []string{}}
 		sep := m.Separator()
-		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), sep.Zone
+		q.FromValid, q.Sender, q.Zone = sep.Valid, latin1([]byte(sep.Sender)), latin1([]byte(sep.Zone))
 		if !sep.Date.IsZero() {
 			d := sep.Date.UTC().Format(time.RFC3339)
 			q.Date = &d
@@ -125,7 +114,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 			return got, err
 		}
 		q.Body = m.Start + int64(len(header))
-		q.status(header, o)
+		q.status(header, o, len(got.Messages) == 0)
 		text, err := io.ReadAll(m)
 		if err != nil {
 			return got, err
@@ -155,7 +144,7 @@ func readVector(data []byte, src io.Reader, o ReadOptions) (vectorMode, error) {
 	return got, nil
 }
 
-func (q *vectorMessage) status(header []byte, o ReadOptions) {
+func (q *vectorMessage) status(header []byte, o ReadOptions, first bool) {
 	s := ParseStatus(header)
 	for name, set := range map[string]bool{"seen": s.Seen, "old": s.Old, "answered": s.Answered, "flagged": s.Flagged, "draft": s.Draft, "deleted": s.Deleted} {
 		if set {
@@ -163,11 +152,13 @@ func (q *vectorMessage) status(header []byte, o ReadOptions) {
 		}
 	}
 	sort.Strings(q.Flags)
-	q.Keywords = append(q.Keywords, s.Keywords...)
-	if s.UID != 0 {
-		q.UID = &s.UID
+	for _, k := range s.Keywords {
+		q.Keywords = append(q.Keywords, latin1([]byte(k)))
 	}
-	q.Pseudo = s.Internal
+	if uid := int64(s.UID); uid != 0 {
+		q.UID = &uid
+	}
+	q.Pseudo = s.Internal && first
 	if n, ok := contentLength(header); ok {
 		q.Length = &n
 		if o.Variant.HasLength() || o.ContentLength {
@@ -185,17 +176,9 @@ func latin1(b []byte) string {
 }
 
 func TestVectorsMbox(t *testing.T) {
-	fsys := vectors(t)
-	var lists []string
-	require.NoError(t, fs.WalkDir(fsys, ".", func(p string, _ fs.DirEntry, err error) error {
-		if path.Base(p) == "expected.json" {
-			lists = append(lists, p)
-		}
-		return err
-	}))
-	require.NotEmpty(t, lists, "no expected.json")
+	fsys := vectordir.Open(t, "mbox", "testdata/vectors/mbox.zip")
 	passed, failed := 0, 0
-	for _, list := range lists {
+	for _, list := range vectordir.Files(t, fsys, "expected.json") {
 		b, err := fs.ReadFile(fsys, list)
 		require.NoError(t, err)
 		var files []vectorFile

@@ -7,20 +7,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/mtakit/mtakit"
-	"github.com/mtakit/mtakit/mailtest"
-	"github.com/mtakit/mtakit/mx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/vectordir"
+	"github.com/mtakit/mtakit/mailtest"
+	"github.com/mtakit/mtakit/mx"
 )
 
 // vector is one case; testdata/vectors/mx/README.md explains the fields.
@@ -112,36 +113,22 @@ func TestVectorsMx(t *testing.T) {
 }
 
 func loadVectors(t *testing.T) []vector {
-	dir := "testdata/vectors/mx"
-	if d := os.Getenv("MTAKIT_VECTORS"); d != "" {
-		dir = filepath.Join(d, "mx")
-		if _, err := os.Stat(dir); err != nil {
-			t.Skipf("no vectors for mx: %v", err)
-		}
-	}
+	set := vectordir.Open(t, "mx", "testdata/vectors/mx")
 	var cases []vector
-	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".jsonl") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
+	for _, path := range vectordir.Files(t, set, ".jsonl") {
+		data, err := fs.ReadFile(set, path)
+		require.NoError(t, err)
 		lines := bufio.NewScanner(bytes.NewReader(data))
 		lines.Buffer(nil, 1<<24)
 		for n := 1; lines.Scan(); n++ {
 			v := vector{file: fmt.Sprintf("%s:%d", path, n)}
 			dec := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 			dec.DisallowUnknownFields()
-			if err := dec.Decode(&v); err != nil {
-				return fmt.Errorf("%s: %w", v.file, err)
-			}
+			require.NoError(t, dec.Decode(&v), v.file)
 			cases = append(cases, v)
 		}
-		return lines.Err()
-	})
-	require.NoError(t, err)
+		require.NoError(t, lines.Err(), path)
+	}
 	return cases
 }
 
@@ -197,7 +184,7 @@ func runVector(t *testing.T, v vector) {
 func ownNames(names []string) mtakit.DomainSet {
 	s := mtakit.DomainSet{}
 	for _, n := range names {
-		s[n] = true
+		s[strings.ToLower(strings.TrimSuffix(n, "."))] = true // the form that DomainSet asks for
 	}
 	return s
 }

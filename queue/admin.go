@@ -125,8 +125,11 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 	}
 	for _, sp := range d.spools {
 		e, err := d.read(sp, 'Q', u.ID)
-		if e == nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if e == nil {
+			return false, storeError(u.ID, err)
 		}
 		lost := sp.file('Q', u.ID)
 		switch {
@@ -143,8 +146,10 @@ func (d *Dir) adminLost(ctx context.Context, u *Unit, a Action) (bool, error) {
 			if e.file.Quarantine != "" {
 				letter = 'h'
 			}
-			err = d.fs.Rename(lost, sp.file(letter, u.ID))
-			d.tell(e.unit)
+			if err = d.fs.Rename(lost, sp.file(letter, u.ID)); err == nil {
+				err = errors.Join(d.syncDir(sp.qfSync), d.tellOf(ctx, u.ID))
+			}
+			return true, storeError(u.ID, err)
 		case a.Kind == ActionRelease:
 			return false, storeError(u.ID, err)
 		default:

@@ -118,15 +118,19 @@ func (c *dirClaim) openTemp(path string) (vfs.File, error) {
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		if err := c.d.removeStale(path); err != nil {
+		if err := c.d.removeStale(path, nil); err != nil {
 			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("%w: %s is in use", ErrUnavailable, path)
 }
 
-// removeStale removes a file unless somebody has it locked.
-func (d *Dir) removeStale(path string) error {
+// errInUse is for a file that is no leftover.
+var errInUse = fmt.Errorf("%w: file in use", ErrUnavailable)
+
+// removeStale removes a file unless somebody has it locked. With still, that must be true when we have the lock: between a
+// look at a directory and the lock anything may have happened.
+func (d *Dir) removeStale(path string, still func() (bool, error)) error {
 	f, err := d.fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -140,28 +144,64 @@ func (d *Dir) removeStale(path string) error {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("%w: %s is locked", ErrUnavailable, path)
+		return fmt.Errorf("%w: %s is locked", errInUse, path)
+	}
+	named, err := d.fs.Lstat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	open, err := f.Stat()
+	if err == nil && !sameFile(named, open) {
+		err = fmt.Errorf("%w: %s is another file now", errInUse, path)
+	}
+	if err != nil {
+		return err
+	}
+	if still != nil {
+		switch ok, err := still(); {
+		case err != nil:
+			return err
+		case !ok:
+			return fmt.Errorf("%w: %s is no leftover any more", errInUse, path)
+		}
 	}
 	return d.fs.Remove(path)
 }
 
-// undo takes back a unit whose message could not be committed.
-func (c *dirClaim) undo() {
+// exists is false only when there is no such file.
+func (d *Dir) exists(path string) (bool, error) {
+	_, err := d.fs.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// undo takes back a unit whose message could not be committed. When that cannot be done either, the unit stays as it is,
+// with its body, and the error is ErrUncertain.
+func (c *dirClaim) undo() (err error) {
 	if c.lock == nil && !c.linked {
-		return
+		return nil
 	}
 	if c.visible {
-		c.d.fs.Remove(c.path())
+		if rerr := c.d.fs.Remove(c.path()); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %s cannot be taken back: %w", ErrUncertain, c.id, rerr)
+		}
 	} else {
 		c.d.fs.Remove(c.sp.file('t', c.id))
 	}
-	if c.linked {
+	if c.linked && err == nil {
 		c.d.fs.Remove(c.dataPath)
 	}
 	if c.lock != nil {
+		filelock.Unlock(c.lock)
 		c.lock.Close()
 	}
 	c.ended.Store(true)
+	return err
 }
 
 // check makes sure that the locked file still has its name: a lock on a file that was renamed over protects nothing.
@@ -201,6 +241,13 @@ func (c *dirClaim) Release() {
 	if c.ended.Load() {
 		return
 	}
+	c.endAndTell()
+}
+
+// endAndTell gives up the claim and tells that the unit can be tried, if it can.
+func (c *dirClaim) endAndTell() {
+	c.d.telling.Lock()
+	defer c.d.telling.Unlock()
 	c.end()
 	if c.letter == 'q' {
 		c.d.tell(c.unit)
@@ -215,10 +262,7 @@ func (c *dirClaim) Reschedule(ctx context.Context, due time.Time, f func(*Unit))
 	if err := c.write(ctx, &due, f); err != nil {
 		return err
 	}
-	c.end()
-	if c.letter == 'q' {
-		c.d.tell(c.unit)
-	}
+	c.endAndTell()
 	return nil
 }
 
@@ -339,16 +383,16 @@ func (c *dirClaim) Hold(ctx context.Context, s State, reason string) error {
 	}
 	u.State, u.Quarantine = s, reason
 	file := u.apply(c.file)
-	if err := c.rename(file, letter); err != nil {
+	err := c.rename(file, letter)
+	if err != nil && !errors.Is(err, ErrUncertain) || c.letter != letter {
 		return err
 	}
 	u.Version = c.version
 	c.file, c.unit = file, u
-	c.end()
-	if letter == 'q' {
-		c.d.tell(u)
+	if err == nil {
+		c.endAndTell()
 	}
-	return nil
+	return err
 }
 
 // rename writes the control file anew with another first letter. The old one goes when the new one is safe; while both
@@ -358,7 +402,10 @@ func (c *dirClaim) rename(file *qf.File, letter byte) error {
 		if err := c.replace(file, nil); err != nil {
 			return storeError(c.id, err)
 		}
-		return storeError(c.id, c.d.syncDir(c.sp.qfSync))
+		if err := c.d.syncDir(c.sp.qfSync); err != nil {
+			return fmt.Errorf("%s: %w: %w", c.id, ErrUncertain, err)
+		}
+		return nil
 	}
 	oldLock, oldPath, newPath, version := c.lock, c.path(), c.sp.file(letter, c.id), c.version
 	if err := c.put(file, nil, newPath); err != nil {
@@ -428,8 +475,7 @@ func (c *dirClaim) Fork(ctx context.Context, spec UnitSpec) (Claim, error) {
 		err = c.d.syncDir(n.sp.qfSync)
 	}
 	if err != nil {
-		n.undo()
-		return nil, storeError(c.id, err)
+		return nil, storeError(c.id, errors.Join(n.undo(), err))
 	}
 	n.unit = newUnit(n.id, n.file, c.unit.Header, c.unit.BodySize)
 	n.unit.Class, n.unit.Group, n.unit.Version = c.unit.Class, c.unit.Group, n.version

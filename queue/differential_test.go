@@ -126,7 +126,7 @@ func (d *damager) damaged() string {
 		case 5:
 			l[i] += strings.Repeat([]string{"y", "R", "S", "M"}[d.rnd.IntN(4)], d.rnd.IntN(3000))
 		case 6:
-			l[i] = string("MKPNR"[d.rnd.IntN(5)]) + strconv.Itoa([]int{0, -1, 1, 99, 1 << 30, 1 << 33}[d.rnd.IntN(6)])
+			l[i] = string("MKPNR"[d.rnd.IntN(5)]) + strconv.FormatInt([]int64{0, -1, 1, 99, 1 << 30, 1 << 33}[d.rnd.IntN(6)], 10)
 		case 7:
 			if l[i] != "" {
 				l[i] = string("MPKSRqFNIBD$!rQCHV."[d.rnd.IntN(19)]) + l[i][1:]

@@ -8,13 +8,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -38,8 +37,8 @@ type DirOptions struct {
 	SuperSafe SuperSafe
 	// SyncFS makes new messages durable with one syncfs(2) for all writers that wait, in place of an fsync for every file. It
 	// may be faster with many writers where the spool has a file system of its own, and is slow where others write much
-	// to the same one. Linux 5.8 or later, which reports write errors through it. Without effect when the queue
-	// directories are on several file systems.
+	// to the same one. Linux 5.8 or later, which reports write errors through it. Without effect on other systems, and when
+	// the queue directories are on several file systems.
 	SyncFS bool
 	// Create makes the directory (mode 0700) when it is missing.
 	Create bool
@@ -91,6 +90,8 @@ type Dir struct {
 
 	trashMu sync.Mutex // while a trash directory is made
 
+	telling sync.Mutex // from the end of a claim until everybody heard of it, so that they hear things in order
+
 	mu      sync.Mutex
 	held    map[ID]*dirClaim // claims of this process
 	notify  map[int]func(*Unit)
@@ -121,8 +122,12 @@ func (s *spool) file(letter byte, id ID) string {
 }
 
 // Open opens a queue directory, or with a trailing * every directory whose name begins so, as sendmail's option
-// QueueDirectory has it. It does not read the entries; Recover and List do.
+// QueueDirectory has it. It does not read the entries; Recover and List do. On Windows there is no spool: a control file could not
+// be replaced while its holder has it open.
 func Open(path string, opts *DirOptions) (*Dir, error) {
+	if runtime.GOOS == "windows" {
+		return nil, fmt.Errorf("queue: a spool on windows: %w", errors.ErrUnsupported)
+	}
 	d := &Dir{held: make(map[ID]*dirClaim), notify: make(map[int]func(*Unit))}
 	if opts != nil {
 		d.opts = *opts
@@ -176,44 +181,20 @@ func Open(path string, opts *DirOptions) (*Dir, error) {
 	return d, nil
 }
 
-// openWhole prepares for syncs of the whole file system. One descriptor serves all: the kernel reports through it every
-// write error since it was opened, also those that others were told of. Where the directories are on several file
-// systems each file is synced by itself after all.
-func (d *Dir) openWhole() error {
-	for _, s := range d.spools {
-		if !sameDevice(d.root, s.qf) || !sameDevice(d.root, s.df) {
-			return nil
-		}
-	}
-	f, err := os.Open(d.root)
-	if err != nil {
-		return err
-	}
-	d.whole = &groupSync{sync: func() error { return syncFS(f) }}
-	return nil
-}
-
 // sameDevice is false when it cannot be told.
 func sameDevice(a, b string) bool {
-	var sa, sb unix.Stat_t
-	return unix.Stat(a, &sa) == nil && unix.Stat(b, &sb) == nil && sa.Dev == sb.Dev
+	fa, aerr := os.Stat(a)
+	fb, berr := os.Stat(b)
+	if aerr != nil || berr != nil {
+		return false
+	}
+	aa, aok := vfs.AttrOf(fa)
+	ab, bok := vfs.AttrOf(fb)
+	return aok && bok && aa.Dev == ab.Dev
 }
 
 // wholeSyncer is a file system of tests that can make everything durable at once.
 type wholeSyncer interface{ SyncFS() error }
-
-// syncFS makes everything on the file system of an open directory durable.
-func syncFS(dir *os.File) error {
-	conn, err := dir.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var serr error
-	if err := conn.Control(func(fd uintptr) { serr = unix.Syncfs(int(fd)) }); err != nil {
-		return err
-	}
-	return serr
-}
 
 // addSpools finds the directories of one group.
 func (d *Dir) addSpools(group, path string) error {
@@ -317,11 +298,8 @@ func (d *Dir) hasRoom(s *spool) bool {
 	if d.opts.MinFree <= 0 || d.fs != vfs.OS {
 		return true
 	}
-	var st unix.Statfs_t
-	if unix.Statfs(s.df, &st) != nil {
-		return true // cannot tell; the writes will
-	}
-	return int64(st.Bavail)*st.Bsize >= d.opts.MinFree
+	free, ok := freeBytes(s.df)
+	return !ok || free >= d.opts.MinFree // where it cannot be told, the writes will
 }
 
 func (d *Dir) spoolNamed(name string) *spool {
@@ -368,7 +346,8 @@ func (d *Dir) flush(all bool) error {
 }
 
 // Notify calls f for every unit that this process makes ready to be tried without keeping the claim on it: after
-// Draft.Commit, Claim.Reschedule, Claim.Release and Admin. f must not block. The Runner uses it; stop ends it.
+// Draft.Commit, Claim.Reschedule, Claim.Release and Admin, in that order for one unit. f must not block, nor end claims.
+// The Runner uses it; stop ends it.
 func (d *Dir) Notify(f func(*Unit)) (stop func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -382,6 +361,21 @@ func (d *Dir) Notify(f func(*Unit)) (stop func()) {
 	}
 }
 
+// tellOf tells about a unit that came back without a claim.
+func (d *Dir) tellOf(ctx context.Context, id ID) error {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	u, err := d.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, err) // it is there, but nobody was told
+	}
+	if u.State <= Deferred {
+		d.tell(u)
+	}
+	return nil
+}
+
+// tell calls those who asked with Notify. The caller has telling, and had it before the unit was free for others.
 func (d *Dir) tell(u *Unit) {
 	d.mu.Lock()
 	fs := make([]func(*Unit), 0, len(d.notify))
@@ -422,10 +416,9 @@ func storeError(id ID, err error) error {
 func (d *Dir) trusted(fi fs.FileInfo) (ok bool, text string) {
 	mode := fi.Mode().Perm()
 	bad := mode&0o002 != 0 || mode&0o020 != 0 && d.opts.FileMode&0o020 == 0
-	st, isStat := fi.Sys().(*syscall.Stat_t)
-	uid, gid := 0, 0
-	if isStat {
-		uid, gid = int(st.Uid), int(st.Gid)
+	attr, known := vfs.AttrOf(fi)
+	uid, gid := attr.UID, attr.GID
+	if known {
 		if uid != os.Geteuid() && os.Geteuid() != os.Getuid() && (d.opts.TrustedUID == 0 || uid != d.opts.TrustedUID) {
 			bad = true
 		}

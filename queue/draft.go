@@ -197,7 +197,11 @@ func (w *dirDraft) CommitClaimed(ctx context.Context) ([]Claim, error) {
 		}
 		err = w.commit(hs)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUncertain): // a unit that may be there needs it
+		w.file.Close()
+		w.file = nil
+	case err != nil:
 		err = errors.Join(err, w.dropBody())
 	}
 	w.err = storeError(w.id, err)
@@ -232,7 +236,10 @@ func (d *Dir) split(units []UnitSpec) []UnitSpec {
 // commit writes body and control files and makes them durable; see the package comment for the two orders in which that
 // happens.
 func (w *dirDraft) commit(hs []qf.Header) (err error) {
-	if w.data != w.id { // there is no such message, so the file with its name was left by a crash
+	if w.data != w.id { // there is no such message, so the file with its name was left by a crash, or is about to be removed
+		for _, sp := range w.d.spools {
+			sp.qfSync.keep(w.sp.file('d', w.id))
+		}
 		if err := w.d.fs.Rename(w.sp.file('d', w.data), w.sp.file('d', w.id)); err != nil {
 			return err
 		}
@@ -242,7 +249,7 @@ func (w *dirDraft) commit(hs []qf.Header) (err error) {
 	defer func() {
 		if err != nil {
 			for _, c := range cs {
-				c.undo()
+				err = errors.Join(err, c.undo())
 			}
 		}
 	}()

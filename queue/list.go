@@ -109,7 +109,7 @@ type found struct {
 
 // scanParts is scan in parts of a size that is good to read at a time: the first entries can be read while the directory
 // is. It is read as fast as without, so that what other processes rename meanwhile has no more time to be missed. The
-// channel is closed at the end; a caller that wants no more closes stop.
+// channel is closed at the end; a caller that wants no more closes stop, and receives until it is.
 func (d *Dir) scanParts(sp *spool, f *Filter, stop <-chan struct{}) <-chan found {
 	const part = 64
 	letters := f.letters()
@@ -173,7 +173,7 @@ func (d *Dir) Get(ctx context.Context, id ID) (*Unit, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if err != nil && letter != 'Q' {
+			if err != nil && (e == nil || letter != 'Q') {
 				return nil, storeError(id, err)
 			}
 			return e.unit, nil
@@ -186,32 +186,13 @@ func (d *Dir) Get(ctx context.Context, id ID) (*Unit, error) {
 // first units while the directory is still being read.
 func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	return func(yield func(*Unit, error) bool) {
-		stop := make(chan struct{})
-		defer close(stop)
 		count := 0
 		for _, sp := range d.spools {
-			for part := range d.scanParts(sp, &f, stop) {
-				if part.err != nil {
-					if !yield(nil, part.err) {
-						return
-					}
-					continue
-				}
-				if ctx.Err() != nil {
-					break
-				}
-				for i, r := range d.readAll(part.names) {
-					u, err := d.matches(part.names[i], r, &f)
-					if u == nil && err == nil {
-						continue
-					}
-					if u != nil {
-						count++
-					}
-					if !yield(u, err) || f.Limit > 0 && count >= f.Limit {
-						return
-					}
-				}
+			if ctx.Err() != nil {
+				break
+			}
+			if !d.listSpool(ctx, sp, &f, &count, yield) {
+				return
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -220,12 +201,44 @@ func (d *Dir) List(ctx context.Context, f Filter) iter.Seq2[*Unit, error] {
 	}
 }
 
+// listSpool is List for one directory. It returns false when the caller wants no more.
+func (d *Dir) listSpool(ctx context.Context, sp *spool, f *Filter, count *int, yield func(*Unit, error) bool) bool {
+	stop := make(chan struct{})
+	parts := d.scanParts(sp, f, stop)
+	defer func() {
+		close(stop)
+		for range parts { // until the directory is closed
+		}
+	}()
+	for part := range parts {
+		if part.err != nil && !yield(nil, part.err) {
+			return false
+		}
+		if ctx.Err() != nil {
+			return true
+		}
+		for i, r := range d.readAll(part.names) {
+			u, err := d.matches(part.names[i], r, f)
+			if u == nil && err == nil {
+				continue
+			}
+			if u != nil {
+				*count++
+			}
+			if !yield(u, err) || f.Limit > 0 && *count >= f.Limit {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // matches returns the unit that was read when it is one to list, or its error.
 func (d *Dir) matches(n name, r readResult, f *Filter) (*Unit, error) {
 	switch {
 	case errors.Is(r.err, fs.ErrNotExist):
 		return nil, nil // it went while we listed
-	case r.err != nil && n.letter != 'Q':
+	case r.err != nil && (r.e == nil || n.letter != 'Q'):
 		return nil, storeError(n.id, r.err)
 	case n.letter == 'q' && r.e.unit.State > Deferred:
 		return nil, nil // a q line in a file named qf: sendmail does not list it
@@ -300,6 +313,9 @@ func (d *Dir) find(id ID, quarantined bool) (*dirClaim, error) {
 	return nil, nil
 }
 
+// lookAgain is how often claimDue looks for what other processes did.
+const lookAgain = time.Minute
+
 func (d *Dir) claimDue(ctx context.Context, req ClaimRequest) ([]Claim, error) {
 	changed := make(chan struct{}, 1)
 	stop := d.Notify(func(*Unit) {
@@ -313,12 +329,19 @@ func (d *Dir) claimDue(ctx context.Context, req ClaimRequest) ([]Claim, error) {
 	for {
 		now := time.Now()
 		var due []*Unit
+		var errs []error
 		next := deadline
+		if soon := now.Add(lookAgain); soon.Before(next) {
+			next = soon // what other processes do is not told
+		}
 		for u, err := range d.List(ctx, Filter{}) {
 			switch {
 			case err != nil:
 				if ctx.Err() != nil {
 					return nil, ctx.Err()
+				}
+				if !errors.Is(err, ErrDamaged) {
+					errs = append(errs, err)
 				}
 			case u.Due.After(now):
 				if u.Due.Before(next) {
@@ -335,12 +358,18 @@ func (d *Dir) claimDue(ctx context.Context, req ClaimRequest) ([]Claim, error) {
 				break
 			}
 			c, err := d.find(u.ID, false)
-			if c != nil && err == nil {
+			switch {
+			case c != nil:
 				out = append(out, c)
+			case err != nil && !errors.Is(err, ErrDamaged):
+				errs = append(errs, err)
 			}
 		}
-		if len(out) > 0 || !now.Before(deadline) {
+		switch {
+		case len(out) > 0:
 			return out, nil
+		case !now.Before(deadline):
+			return nil, errors.Join(errs...)
 		}
 		t := time.NewTimer(time.Until(next) + time.Millisecond)
 		select {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit/internal/filelock"
@@ -104,8 +103,8 @@ func readText(f io.Reader, size int64) (string, error) {
 // versionOf tells two versions of a control file apart: each is a file of its own.
 func versionOf(fi fs.FileInfo) uint64 {
 	v := uint64(fi.ModTime().UnixNano())
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		v ^= st.Ino << 20
+	if attr, ok := vfs.AttrOf(fi); ok {
+		v ^= attr.Ino << 20
 	}
 	return v
 }
@@ -113,12 +112,12 @@ func versionOf(fi fs.FileInfo) uint64 {
 // sameFile reports whether a name and an open file are the same file and nothing was changed between the two looks.
 // Without system data there is nothing to compare.
 func sameFile(named, open fs.FileInfo) bool {
-	a, ok1 := named.Sys().(*syscall.Stat_t)
-	b, ok2 := open.Sys().(*syscall.Stat_t)
+	a, ok1 := vfs.AttrOf(named)
+	b, ok2 := vfs.AttrOf(open)
 	if !ok1 || !ok2 {
 		return true
 	}
-	return a.Dev == b.Dev && a.Ino == b.Ino && a.Nlink == b.Nlink && a.Uid == b.Uid && a.Gid == b.Gid && a.Size == b.Size
+	return a.Dev == b.Dev && a.Ino == b.Ino && a.Nlink == b.Nlink && a.UID == b.UID && a.GID == b.GID && named.Size() == open.Size()
 }
 
 // take claims one entry. It returns nil without an error when the entry is gone, locked, or not what it was.
@@ -136,9 +135,12 @@ func (d *Dir) take(sp *spool, letter byte, id ID) (*dirClaim, error) {
 	ok, err := c.acquire()
 	if !ok || err != nil {
 		d.mu.Lock()
-		delete(d.held, id)
+		if d.held[id] == c { // else a new unit got its name meanwhile
+			delete(d.held, id)
+		}
 		d.mu.Unlock()
 		if c.lock != nil {
+			filelock.Unlock(c.lock)
 			c.lock.Close()
 		}
 		return nil, err
@@ -220,8 +222,8 @@ func (c *dirClaim) fault(e *entry, fi fs.FileInfo, err error) error {
 
 // changeTime is the time of the last change of anything about a file, as far as the system tells.
 func changeTime(fi fs.FileInfo) time.Time {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return time.Unix(st.Ctim.Unix())
+	if attr, ok := vfs.AttrOf(fi); ok {
+		return attr.Changed
 	}
 	return fi.ModTime()
 }

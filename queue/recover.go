@@ -46,15 +46,19 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 			}
 			switch {
 			case n.letter == 't' && d.olderThan(sp.file('t', n.id), tempAge):
-				if d.removeStale(sp.file('t', n.id)) == nil {
+				if d.removeStale(sp.file('t', n.id), nil) == nil {
 					res.Temps++
 				}
 			case n.letter == 'q' && held[n.id]:
-				if d.removeStale(sp.file('q', n.id)) == nil {
+				// A release that is finished by now has removed hf.
+				if d.removeStale(sp.file('q', n.id), func() (bool, error) { return d.exists(sp.file('h', n.id)) }) == nil {
 					res.Doubles++
 				}
 			}
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return res, err // whose the bodies are is not known
 	}
 	for _, sp := range d.spools {
 		if err := d.removeOrphans(ctx, sp, owned, &res); err != nil {
@@ -77,29 +81,37 @@ func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, r
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range orphans {
 		if err := ctx.Err(); err != nil {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
-		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) || d.hasControl(id) { // the latter came while we looked
+		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) {
 			continue
 		}
-		if d.removeStale(sp.file('d', id)) == nil {
+		err := d.removeStale(sp.file('d', id), func() (bool, error) {
+			has, err := d.hasControl(id) // it may have come while we looked
+			return !has, err
+		})
+		if err == nil {
 			res.Orphans++
+		} else if !errors.Is(err, errInUse) {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (d *Dir) hasControl(id ID) bool {
+// hasControl reports whether there is a control file of any kind; an error means that it cannot be told.
+func (d *Dir) hasControl(id ID) (bool, error) {
 	for _, sp := range d.spools {
 		for _, letter := range []byte("tqhQT") {
-			if _, err := d.fs.Lstat(sp.file(letter, id)); err == nil {
-				return true
+			if ok, err := d.exists(sp.file(letter, id)); ok || err != nil {
+				return ok, err
 			}
 		}
 	}
-	return false
+	return false, nil
 }
 
 // olderThan is false when there is no such file. The time of a rename does not count: a control file's modification

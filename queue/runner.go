@@ -61,8 +61,8 @@ type Options struct {
 	Rescan time.Duration
 	// Drain is how long running attempts may go on when Run is told to end. Zero means 30 s.
 	Drain time.Duration
-	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. Zero means
-	// 1000.
+	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. As many may
+	// wait for the store to take what became of them; others are released then, too, and tried again. Zero means 1000.
 	MaxParked int
 }
 
@@ -84,9 +84,11 @@ type Runner struct {
 	lanes   map[string]*lane
 	active  []*lane            // lanes that may start something, in turn
 	stalled map[*lane]struct{} // lanes with work that wait for a moment
+	fresh   map[ID]struct{}    // while the store is looked through: what is known better since that began
 	running int
 	parked  int
-	open    bool // Run is running
+	kept    map[*item]*attempt // whose outcome could not be written yet; they keep their claims
+	open    bool               // Run is running
 	paused  bool
 	closed  bool
 	wake    chan struct{} // tells Run that the first timer changed
@@ -118,7 +120,7 @@ func NewRunner(o Options) *Runner {
 	if o.Drain == 0 {
 		o.Drain = 30 * time.Second
 	}
-	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
+	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), kept: make(map[*item]*attempt), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
 }
 
 // Notifier is a Store that tells about units that this process made ready. The Runner uses it when it is there.
@@ -176,6 +178,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		}()
 	}
 	r.timerLoop(ctx)
+	r.mu.Lock()
+	r.open = false // nothing begins any more
+	r.mu.Unlock()
 	loops.Wait()
 	r.drain(cancel)
 	return nil
@@ -207,7 +212,7 @@ func (r *Runner) flushLoop(ctx context.Context, f flusher, wake <-chan struct{})
 // drain ends what is under way and releases what has not begun.
 func (r *Runner) drain(cancel context.CancelFunc) {
 	r.mu.Lock()
-	r.open, r.closed = false, true
+	r.closed = true
 	var release []Claim
 	for _, it := range r.items {
 		if it.claim != nil && !it.running {
@@ -232,6 +237,16 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		cancel()
 		<-done
 	}
+	r.mu.Lock()
+	kept := r.kept
+	r.kept = nil
+	r.mu.Unlock()
+	for _, a := range kept {
+		if _, err := a.settle(r.ctx); err != nil {
+			r.problem(a.u.ID, err)
+			a.giveUp()
+		}
+	}
 }
 
 // timerLoop moves units whose time has come to their lanes.
@@ -254,17 +269,20 @@ func (r *Runner) timerLoop(ctx context.Context) {
 }
 
 // scanLoop loads the store at the start and looks for other people's units from time to time. A scan that took long
-// is not repeated soon. The first one closes scanned.
+// is not repeated soon; one that could not see everything is repeated in any case. The first one closes scanned.
 func (r *Runner) scanLoop(ctx context.Context, scanned chan<- struct{}) {
 	for {
 		began := time.Now()
-		r.scan(ctx)
+		whole := r.scan(ctx)
 		if scanned != nil {
 			close(scanned)
 			scanned = nil
 		}
 		wait := max(r.o.Rescan, 20*time.Since(began))
-		if r.o.Rescan < 0 {
+		switch {
+		case !whole:
+			wait = max(time.Minute, 20*time.Since(began))
+		case r.o.Rescan < 0:
 			wait = 1 << 62
 		}
 		t := time.NewTimer(wait)
@@ -279,22 +297,36 @@ func (r *Runner) scanLoop(ctx context.Context, scanned chan<- struct{}) {
 	}
 }
 
-func (r *Runner) scan(ctx context.Context) {
+// scan looks through the store. It returns false when there may be units that it did not see.
+func (r *Runner) scan(ctx context.Context) (whole bool) {
+	r.mu.Lock()
+	r.fresh = make(map[ID]struct{})
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.fresh = nil
+		r.mu.Unlock()
+	}()
+	whole = true
 	for u, err := range r.o.Store.List(ctx, Filter{}) {
 		switch {
 		case ctx.Err() != nil:
-			return
+			return false
 		case errors.Is(err, ErrDamaged):
 			r.setAside(ctx, err)
 		case err != nil:
 			r.problem("", err)
+			whole = false
 		default:
 			r.mu.Lock()
-			r.see(u)
-			r.dispatch()
+			if _, newer := r.fresh[u.ID]; !newer {
+				r.see(u)
+				r.dispatch()
+			}
 			r.mu.Unlock()
 		}
 	}
+	return whole
 }
 
 // setAside claims a damaged unit, which makes the store put it where only an administrator looks and say so.
@@ -391,7 +423,7 @@ func (r *Runner) Resume(dest string) {
 // Stats is a look at a Runner.
 type Stats struct {
 	Units   int // known
-	Ready   int // could be tried now
+	Ready   int // could be tried now, and their destinations answer as far as is known
 	Running int
 	Oldest  time.Duration // how long the one that is due longest has been due
 	Down    []string      // destinations that do not answer or are paused
@@ -404,7 +436,9 @@ func (r *Runner) Stats() Stats {
 	s := Stats{Units: len(r.items), Running: r.running}
 	now := time.Now()
 	for _, l := range r.lanes {
-		s.Ready += len(l.ready)
+		if !r.blocked(l, now) {
+			s.Ready += len(l.ready)
+		}
 		if l.paused || l.until.After(now) {
 			s.Down = append(s.Down, l.dest)
 		}

@@ -119,6 +119,7 @@ func (r *Runner) lane(dest string) *lane {
 func (r *Runner) notify(u *Unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.learn(u.ID)
 	it := r.items[u.ID]
 	if it != nil && it.running {
 		it.told = u
@@ -131,13 +132,20 @@ func (r *Runner) notify(u *Unit) {
 	r.dispatch()
 }
 
+// learn notes that a scan under way may have read an older state of a unit than what is known from now on.
+func (r *Runner) learn(id ID) {
+	if r.fresh != nil {
+		r.fresh[ID(strings.Clone(string(id)))] = struct{}{}
+	}
+}
+
 // see takes note of a unit that may be new or changed.
 func (r *Runner) see(u *Unit) {
 	it := r.items[u.ID]
 	switch {
 	case r.closed:
 		return
-	case it != nil && (it.running || it.claim != nil):
+	case it != nil && r.ours(it):
 		return
 	case u.State > Deferred:
 		if it != nil {
@@ -152,6 +160,9 @@ func (r *Runner) see(u *Unit) {
 	}
 	r.plan(it, u)
 }
+
+// ours reports whether the Runner has the claim, or is about to ask for it.
+func (r *Runner) ours(it *item) bool { return it.running || it.claim != nil || r.kept[it] != nil }
 
 func (r *Runner) newItem(u *Unit) *item {
 	it := &item{id: ID(strings.Clone(string(u.ID))), timer: -1, place: -1}
@@ -169,9 +180,10 @@ func (r *Runner) addClaim(c Claim) bool {
 	if it == nil {
 		it = r.newItem(u)
 	}
-	if it.running || it.claim != nil {
+	if r.ours(it) {
 		return false
 	}
+	r.learn(u.ID)
 	r.plan(it, u)
 	if u.State > Deferred {
 		r.forget(it)
@@ -325,9 +337,9 @@ func (r *Runner) expireTimers(now time.Time) time.Duration {
 			r.place(it, now)
 		}
 	}
-	wait := time.Hour
+	wait := time.Minute // not for longer: the clock may be set, or the machine sleep
 	if len(r.timers) > 0 {
-		wait = time.Duration(r.timers[0].at() - nano)
+		wait = min(wait, time.Duration(r.timers[0].at()-nano))
 	}
 	for l := range r.stalled {
 		at := l.until
@@ -438,7 +450,8 @@ func (r *Runner) pick() *item {
 	return nil
 }
 
-// finish records that an attempt in a lane is over and returns the next item for the same goroutine.
+// finish records that an attempt in a lane is over and returns the next item for the same goroutine. Success may have made
+// room for more than one.
 func (r *Runner) finish(l *lane) *item {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -454,6 +467,7 @@ func (r *Runner) finish(l *lane) *item {
 	next := r.pick()
 	if next != nil {
 		r.begin(next)
+		r.dispatch()
 	}
 	return next
 }

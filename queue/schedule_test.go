@@ -43,6 +43,7 @@ func TestDestinationDownCostsOneAttempt(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Len(t, w.tried(), 1, "the other 29 learn from the first")
+		assert.Zero(t, w.runner.Stats().Ready, "and none could be tried now")
 		time.Sleep(59 * time.Minute) // back-off of the destination: 1, 2, 4, 8, 16, 30 minutes
 		synctest.Wait()
 		assert.LessOrEqual(t, len(w.tried()), 7)

@@ -53,6 +53,30 @@ type ReportRcpt struct {
 // work claims a unit if need be, attempts it and settles what became of it.
 func (r *Runner) work(ctx context.Context, it *item) {
 	r.mu.Lock()
+	a := r.kept[it]
+	delete(r.kept, it)
+	r.mu.Unlock()
+	if a == nil {
+		if a = r.try(ctx, it); a == nil {
+			return
+		}
+	}
+	u, err := a.settle(ctx)
+	if err == nil {
+		r.after(it, u)
+		return
+	}
+	r.problem(it.id, err)
+	if a.decided() && a.c.Valid() && r.keep(it, a) {
+		return
+	}
+	a.giveUp()
+	r.after(it, a.afterError(ctx))
+}
+
+// try claims a unit if need be and attempts it. It returns nil when the unit was not to be had or not due.
+func (r *Runner) try(ctx context.Context, it *item) *attempt {
+	r.mu.Lock()
 	c, overdue, blocked := it.claim, it.overdue, r.blocked(it.lane, time.Now())
 	it.claim = nil
 	version := it.version
@@ -61,7 +85,7 @@ func (r *Runner) work(ctx context.Context, it *item) {
 		cs, err := r.o.Store.Claim(ctx, ClaimRequest{IDs: []ID{it.id}})
 		if len(cs) == 0 {
 			r.unclaimed(ctx, it, err)
-			return
+			return nil
 		}
 		c = cs[0]
 		r.mu.Lock()
@@ -70,7 +94,7 @@ func (r *Runner) work(ctx context.Context, it *item) {
 		if u := c.Unit(); u.Version != version && !overdue && r.dueAt(u).After(time.Now()) {
 			c.Release() // somebody else tried it in the meantime
 			r.after(it, u)
-			return
+			return nil
 		}
 	}
 	a := &attempt{r: r, c: c, u: c.Unit(), lane: it.lane, began: time.Now()}
@@ -79,20 +103,16 @@ func (r *Runner) work(ctx context.Context, it *item) {
 	} else {
 		a.expireOnly = true
 	}
-	u, err := a.settle(ctx)
-	if err != nil {
-		r.problem(it.id, err)
-		u = a.afterError(ctx)
-	}
-	r.after(it, u)
+	return a
 }
 
 // after plans the next attempt; u is nil when the unit is gone.
 func (r *Runner) after(it *item, u *Unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.learn(it.id)
 	it.running = false
-	if u != nil && it.told != nil && it.told.Version != u.Version {
+	if it.told != nil && (u == nil || it.told.Version != u.Version) {
 		u = it.told // somebody changed it since
 	}
 	it.told = nil
@@ -103,11 +123,35 @@ func (r *Runner) after(it *item, u *Unit) {
 	r.plan(it, u)
 }
 
+// keep holds on to an attempt whose outcome could not be written, to write it later. It returns false when there are too
+// many of them.
+func (r *Runner) keep(it *item, a *attempt) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.kept) >= r.o.MaxParked {
+		return false
+	}
+	r.learn(it.id)
+	it.running, it.told = false, nil
+	r.plan(it, a.u)
+	r.kept[it] = a
+	// As its deadline, since it does not matter whether the destination answers.
+	r.unready(it)
+	now := time.Now()
+	it.due, it.expire = maxDue, now.Add(time.Minute).UnixNano()
+	r.place(it, now)
+	return true
+}
+
 // unclaimed is for a unit that could not be claimed: it is gone, set aside, damaged, or in other hands.
 func (r *Runner) unclaimed(ctx context.Context, it *item, err error) {
 	if err != nil {
 		r.problem(it.id, err)
 	}
+	r.mu.Lock()
+	told := it.told
+	it.told = nil
+	r.mu.Unlock()
 	u, gerr := r.o.Store.Get(ctx, it.id)
 	if errors.Is(gerr, ErrNotFound) {
 		r.after(it, nil)
@@ -115,20 +159,24 @@ func (r *Runner) unclaimed(ctx context.Context, it *item, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	it.running = false
-	told := it.told
-	it.told = nil
+	r.learn(it.id)
+	heard := told != nil || it.told != nil // whoever held it let go of it in the meantime
 	switch {
-	case gerr == nil && u.State > Deferred:
-		r.forget(it)
-		return
-	case gerr == nil:
-		r.plan(it, u)
-	case told != nil:
-		r.plan(it, told)
+	case it.told != nil:
+		u = it.told // is newer than what was read
+	case gerr != nil:
+		u = told
 	}
-	if told != nil {
-		return // whoever held it let go of it in the meantime
+	it.running, it.told = false, nil
+	if u != nil {
+		if u.State > Deferred {
+			r.forget(it)
+			return
+		}
+		r.plan(it, u)
+	}
+	if heard {
+		return
 	}
 	// Ask again in a while; the version makes sure that a change is seen sooner, and notify that a release is.
 	now := time.Now()
@@ -149,10 +197,16 @@ type attempt struct {
 	out        []Outcome
 	expireOnly bool // nothing was tried, because the destination is down
 
+	// What settle made of it. A settle that failed is repeated from where it got to.
+	sorted  time.Time   // when that was
+	warned  bool        // the sender hears of the delay
 	rest    []Recipient // what stays queued
 	forks   map[string][]Recipient
 	reports []ReportRcpt
-	status  string // for the message as a whole
+	status  string    // for the message as a whole
+	tell    []*Report // those that are not safe yet
+	told    bool      // at least one is
+	forked  []Claim   // new units; they wait for this one
 }
 
 // run asks the mailers and tells the lane how it went.
@@ -214,52 +268,72 @@ func (a *attempt) recordHosts() {
 }
 
 // settle turns outcomes into what is queued from now on: reports first, so that a failure is never forgotten before
-// somebody was told, then new units, then the unit itself. It returns the unit, or nil when it is complete.
+// somebody was told, then new units, then the unit itself. It returns the unit, or nil when it is complete. After an error
+// it may be called again, and does what was not done.
 func (a *attempt) settle(ctx context.Context) (*Unit, error) {
 	ctx = context.WithoutCancel(ctx) // what a peer accepted is accepted, even when we are told to stop
-	a.sort()
-	now := time.Now()
-	warned := a.expireOrWarn(now)
-	if err := a.report(ctx, warned); err != nil {
+	if a.sorted.IsZero() {
+		a.sorted = time.Now()
+		a.sort()
+		a.warned = a.expireOrWarn(a.sorted)
+		a.collectReports()
+	}
+	if err := a.report(ctx); err != nil {
 		return nil, err
 	}
-	for sender, rcpts := range a.forks {
-		c, err := a.c.Fork(ctx, UnitSpec{Sender: sender, Rcpts: rcpts})
+	for _, sender := range slices.Sorted(maps.Keys(a.forks)) {
+		c, err := a.c.Fork(ctx, UnitSpec{Sender: sender, Rcpts: a.forks[sender]})
 		if err != nil {
 			return nil, err
 		}
+		delete(a.forks, sender)
+		a.forked = append(a.forked, c)
+	}
+	u, err := a.write(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range a.forked {
 		f := c.Unit()
-		if err := c.Reschedule(ctx, now.Add(a.r.o.retry(f)), func(u *Unit) {
-			u.Attempts, u.LastAttempt = 1, now
+		if err := c.Reschedule(ctx, a.sorted.Add(a.r.o.retry(f)), func(u *Unit) {
+			u.Attempts, u.LastAttempt = 1, a.sorted
 			u.Flags &^= FlagRet
 		}); err != nil {
-			return nil, err
+			a.r.problem(f.ID, err)
+			c.Release() // it is tried sooner
 		}
 	}
+	return u, nil
+}
+
+// write changes the unit itself.
+func (a *attempt) write(ctx context.Context) (*Unit, error) {
 	if len(a.rest) == 0 {
 		if err := a.c.Complete(ctx); err != nil {
 			return nil, err
 		}
+		now := time.Now()
 		a.r.emit(mtakit.Event{Time: now, Kind: mtakit.EventDone, ID: string(a.u.ID), Delay: now.Sub(a.u.Created)})
 		return nil, nil
 	}
-	next := a.u.clone()
+	if a.expireOnly && !a.warned {
+		a.c.Release()
+		return a.u, nil
+	}
 	change := func(u *Unit) {
 		u.Rcpts, u.Status = a.rest, a.status
 		if !a.expireOnly {
-			u.Attempts++
-			u.LastAttempt = now
-			u.Priority += RetryFactor
+			u.Attempts, u.LastAttempt, u.Priority = a.u.Attempts+1, a.sorted, a.u.Priority+RetryFactor
 		}
-		if warned {
+		if a.warned {
 			u.Flags |= FlagWarned
 		}
 	}
+	next := a.u.clone()
 	change(next)
-	due := next.LastAttempt.Add(a.r.o.retry(next))
-	if a.expireOnly && !warned {
-		a.c.Release()
-		return a.u, nil
+	due := next.LastAttempt
+	if !due.IsZero() {
+		due = due.Add(a.r.o.retry(next))
 	}
 	if err := a.c.Reschedule(ctx, due, change); err != nil {
 		return nil, err
@@ -267,10 +341,26 @@ func (a *attempt) settle(ctx context.Context) (*Unit, error) {
 	return a.c.Unit(), nil
 }
 
-// afterError is for an attempt whose outcome could not be written. The claim is given up; what was delivered may be
-// delivered again, which is the price of not losing the rest.
-func (a *attempt) afterError(ctx context.Context) *Unit {
+// decided reports whether something happened that must not happen again: everything but deferrals.
+func (a *attempt) decided() bool {
+	return a.told || len(a.forked) > 0 || slices.ContainsFunc(a.out, func(o Outcome) bool { return !mtakit.Temporary(o.Result.Err) })
+}
+
+// giveUp ends the claims of an attempt whose outcome could not be written. The new units are taken back, since the old one
+// still has their recipients.
+func (a *attempt) giveUp() {
+	for _, c := range a.forked {
+		if err := c.Complete(context.Background()); err != nil {
+			a.r.problem(c.Unit().ID, err)
+			c.Release()
+		}
+	}
 	a.c.Release()
+}
+
+// afterError says when to try again after an attempt whose outcome could not be written and does not matter, or whose claim
+// is lost.
+func (a *attempt) afterError(ctx context.Context) *Unit {
 	u, err := a.r.o.Store.Get(context.WithoutCancel(ctx), a.u.ID)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -452,11 +542,10 @@ func (a *attempt) resultOf(rcpt Recipient, otherwise error) mtakit.Result {
 	return mtakit.Result{Err: otherwise}
 }
 
-// report hands over what has to be heard, one report per action: failures, those of each list's members apart, delays,
-// successes.
-func (a *attempt) report(ctx context.Context, warned bool) error {
+// collectReports makes one report per action: failures, those of each list's members apart, delays, successes.
+func (a *attempt) collectReports() {
 	if a.r.o.Report == nil {
-		return nil
+		return
 	}
 	var failed, delayed, done []ReportRcpt
 	owners := make(map[string][]ReportRcpt)
@@ -480,13 +569,20 @@ func (a *attempt) report(ctx context.Context, warned bool) error {
 		parts = append(parts, &Report{Rcpts: owners[owner], Text: failureText(owners[owner]), Sender: owner})
 	}
 	for _, part := range parts {
-		if len(part.Rcpts) == 0 {
-			continue
+		if len(part.Rcpts) > 0 {
+			part.Claim, part.Expires = a.c, expires
+			a.tell = append(a.tell, part)
 		}
-		part.Claim, part.Expires = a.c, expires
-		if err := a.r.o.Report(ctx, part); err != nil {
+	}
+}
+
+// report hands over what has to be heard.
+func (a *attempt) report(ctx context.Context) error {
+	for len(a.tell) > 0 {
+		if err := a.r.o.Report(ctx, a.tell[0]); err != nil {
 			return fmt.Errorf("%s: report: %w", a.u.ID, err)
 		}
+		a.tell, a.told = a.tell[1:], true
 	}
 	return nil
 }

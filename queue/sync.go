@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -18,7 +19,10 @@ type groupSync struct {
 	// doomed are data files whose control files were removed: they go when that is on disk, since a control file
 	// without its body would be delivered as an empty message after a crash. Those in free may go.
 	doomed, free []string
-	freed        func() // told that free is not empty
+	freed        func()     // told that free is not empty
+	removing     sync.Mutex // while flush removes what it took from free
+	syncing      int        // syncs that hold a part of doomed
+	kept         []string   // what keep was asked for meanwhile
 }
 
 type syncBatch struct {
@@ -45,8 +49,7 @@ func (s *groupSync) wait() error {
 	}
 	s.running = true
 	s.next = nil
-	doomed := s.doomed
-	s.doomed = nil
+	doomed := s.takeDoomed()
 	s.mu.Unlock()
 
 	b.err = s.sync()
@@ -67,8 +70,7 @@ func (s *groupSync) wait() error {
 // turn would cost an additional round.
 func (s *groupSync) alone() error {
 	s.mu.Lock()
-	doomed := s.doomed
-	s.doomed = nil
+	doomed := s.takeDoomed()
 	s.mu.Unlock()
 	err := s.sync()
 	s.mu.Lock()
@@ -77,8 +79,22 @@ func (s *groupSync) alone() error {
 	return err
 }
 
+// takeDoomed begins a sync that makes the removal of doomed files safe. The caller has the lock.
+func (s *groupSync) takeDoomed() []string {
+	doomed := s.doomed
+	s.doomed = nil
+	s.syncing++
+	return doomed
+}
+
 // settle frees what was doomed before a sync. The caller has the lock.
 func (s *groupSync) settle(doomed []string, err error) {
+	if len(s.kept) > 0 {
+		doomed = slices.DeleteFunc(doomed, func(p string) bool { return slices.Contains(s.kept, p) })
+	}
+	if s.syncing--; s.syncing == 0 {
+		s.kept = nil
+	}
 	if err != nil {
 		s.doomed = append(doomed, s.doomed...)
 	} else if len(doomed) > 0 {
@@ -94,6 +110,19 @@ func (s *groupSync) removeLater(path string) {
 	s.doomed = append(s.doomed, path)
 }
 
+// keep takes back removeLater, for a name that is about to be used again.
+func (s *groupSync) keep(path string) {
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other := func(p string) bool { return p == path }
+	s.doomed, s.free = slices.DeleteFunc(s.doomed, other), slices.DeleteFunc(s.free, other)
+	if s.syncing > 0 {
+		s.kept = append(s.kept, path)
+	}
+}
+
 // flush removes what may go. With all it syncs for the rest first, unless nosync says that nobody cares.
 func (s *groupSync) flush(all, nosync bool, remove func(string) error) error {
 	s.mu.Lock()
@@ -107,6 +136,8 @@ func (s *groupSync) flush(all, nosync bool, remove func(string) error) error {
 	if all && waiting {
 		err = s.wait()
 	}
+	s.removing.Lock()
+	defer s.removing.Unlock()
 	s.mu.Lock()
 	free := s.free
 	s.free = nil

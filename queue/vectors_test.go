@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -17,32 +16,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/mtakit/mtakit/queue/qf"
 )
 
-// vectorFS is testdata/vectors/queue.zip, or $MTAKIT_VECTORS/queue when that is set.
-func vectorFS(t *testing.T) fs.FS {
-	if dir := os.Getenv("MTAKIT_VECTORS"); dir != "" {
-		return os.DirFS(filepath.Join(dir, "queue"))
-	}
-	z, err := zip.OpenReader("testdata/vectors/queue.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { z.Close() })
-	return z
-}
+const vectorZip = "testdata/vectors/queue.zip"
 
 // TestVectorsQueue checks control files, listings, queue runs and host status against what sendmail 8.17.1.9 wrote and
 // printed.
 func TestVectorsQueue(t *testing.T) {
-	fsys := vectorFS(t)
+	fsys := vectordir.Open(t, "queue", vectorZip)
 	passed, failed := 0, 0
 	check := func(name string, errs []error) {
 		if err := errors.Join(errs...); err != nil {
@@ -420,8 +409,8 @@ func starred(listing string) map[string]bool {
 func lockEntry(t *testing.T, d *Dir, id ID) (unlock func()) {
 	for _, sp := range d.spools {
 		if f, err := os.Open(sp.file('q', id)); err == nil {
-			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-				t.Fatal(err)
+			if ok, err := filelock.TryFlock(f, true); !ok || err != nil {
+				t.Fatal("locked: ", ok, err)
 			}
 			return func() { f.Close() }
 		}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit"
@@ -187,7 +186,7 @@ func (c *Collector) Flush() error {
 // first block, so that a crash leaves the old or the new one; it is written in place because sendmail locks and keeps to the
 // file that it has opened.
 func (c *Collector) update(delta *Counters) (written bool, err error) {
-	flag := os.O_RDWR | syscall.O_NOFOLLOW | syscall.O_NONBLOCK // neither a link nor a pipe may lead elsewhere
+	flag := os.O_RDWR | vfs.NoFollow | vfs.NonBlock // neither a link nor a pipe may lead elsewhere
 	if c.opts.Create {
 		flag |= os.O_CREATE
 	}
@@ -237,11 +236,11 @@ func (c *Collector) check(f vfs.File) error {
 	if err != nil {
 		return err
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
+	attr, ok := vfs.AttrOf(fi)
 	switch {
 	case !fi.Mode().IsRegular():
 		err = errors.New("not a regular file")
-	case ok && st.Nlink > 1:
+	case ok && attr.Nlink > 1:
 		err = errors.New("file has several names")
 	}
 	if err != nil {

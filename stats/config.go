@@ -17,14 +17,16 @@ var ErrTooManyMailers = errors.New("too many mailers defined")
 type Config struct {
 	Mailers    []string // names by number, beginning with prog, *file* and *include*
 	StatusFile string   // "" when there is no such option; the last one counts
+
+	StatusFileSet bool // there is such an option, be its value empty
 }
 
 // builtin are the mailers that sendmail itself defines, before any configuration.
 var builtin = [...]string{"prog", "*file*", "*include*"}
 
 // ParseConfig reads the M lines and the StatusFile option ("O StatusFile=FILE", "OSFILE") of a sendmail.cf; name appears in
-// errors. Everything from a '#' on is left out first, as mailstats does, and mailer names are cut at 20 bytes.
-// A line of more than 1 MiB is bufio.ErrTooLong.
+// errors. Everything from a '#' or NUL on is left out first, as mailstats does, and mailer names are cut at 20 bytes. Like
+// mailstats it knows no continued lines and reads a line of more than 2047 bytes in pieces, each a line of its own.
 func ParseConfig(r io.Reader, name string) (*Config, error) {
 	c := &Config{Mailers: slices.Clone(builtin[:])}
 	for line, err := range cflines.Physical(r) {
@@ -59,10 +61,10 @@ func (c *Config) line(line string) error {
 		}
 	case strings.HasPrefix(line, "O") && len(line) >= len(option) && strings.EqualFold(line[:len(option)], option) && !alnumAt(line, len(option)):
 		if _, value, ok := strings.Cut(line, "="); ok {
-			c.StatusFile = strings.TrimLeft(value, blanks)
+			c.StatusFile, c.StatusFileSet = strings.TrimLeft(value, blanks), true
 		}
 	case strings.HasPrefix(line, "OS"):
-		c.StatusFile = line[2:]
+		c.StatusFile, c.StatusFileSet = line[2:], true
 	}
 	return nil
 }

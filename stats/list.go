@@ -3,6 +3,8 @@ package stats
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"time"
 )
 
@@ -37,7 +39,7 @@ func (c *Counters) List(w io.Writer, opts *ListOptions) error {
 		row, total = "%2d %8d %10d %8d %10d   %6d  %6d  %6d", " T %8d %10d %8d %10d   %6d  %6d  %6d\n"
 		p.print("%d %d\n", since.Unix(), o.Now.Unix())
 	} else {
-		p.print("Statistics from %s\n", since.In(o.Location).Format("Mon Jan _2 15:04:05 2006"))
+		p.print("Statistics from %s", ctime(since.In(o.Location)))
 		p.print(" M   msgsfr  bytes_from   msgsto    bytes_to  msgsrej msgsdis msgsqur")
 		if !o.NoNames {
 			p.print("  Mailer")
@@ -73,6 +75,15 @@ func (c *Counters) List(w io.Writer, opts *ListOptions) error {
 		p.print(" C %8d %10s  %8d %10s    %6d\n", c.ConnAccepted, "", c.ConnMade, "", c.ConnRejected)
 	}
 	return p.err
+}
+
+// ctime is the C library's ctime(3), whose result has a newline. It has no text for years that an int does not hold, and
+// mailstats prints "(null)" then, without a newline.
+func ctime(t time.Time) string {
+	if y := t.Year(); y > math.MaxInt32 || y < math.MinInt32+1900 {
+		return "(null)"
+	}
+	return t.Format("Mon Jan _2 15:04:05 ") + strconv.Itoa(t.Year()) + "\n"
 }
 
 // printer keeps the first error.

@@ -87,7 +87,9 @@ func (c *Counters) decode(b []byte) error {
 	case len(b) < Size, le.Uint16(r[16:]) != Size:
 		return ErrSize
 	}
-	c.Since = time.Unix(int64(le.Uint64(r[8:])), 0)
+	if c.Since = time.Unix(int64(le.Uint64(r[8:])), 0); c.Since.IsZero() {
+		c.Since = c.Since.Add(1) // the first second of the year 1 is a time, too, if no likely one
+	}
 	copy(c.pad[:], r[18:])
 	for i, p := range [...]*int64{&c.ConnAccepted, &c.ConnMade, &c.ConnRejected} {
 		*p = int64(le.Uint64(r[24+8*i:]))

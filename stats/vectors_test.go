@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/mtakit/mtakit/stats"
 )
 
@@ -38,16 +38,10 @@ type vectorSet struct {
 
 func TestVectorsStats(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("testdata", "vectors")
-	if env := os.Getenv("MTAKIT_VECTORS"); env != "" {
-		root = filepath.Join(env, "stats")
-	}
+	fsys := vectordir.Open(t, "stats", "testdata/vectors")
 	passed, failed := 0, 0
-	require.NoError(t, filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "meta.json" {
-			return err
-		}
-		b, err := os.ReadFile(name)
+	for _, name := range vectordir.Files(t, fsys, "meta.json") {
+		b, err := fs.ReadFile(fsys, name)
 		require.NoError(t, err)
 		var set vectorSet
 		dec := json.NewDecoder(bytes.NewReader(b))
@@ -61,23 +55,22 @@ func TestVectorsStats(t *testing.T) {
 			failed++
 			t.Errorf("%s: %s: %v", name, what, err)
 		}
-		dir := filepath.Dir(name)
+		dir := path.Dir(name)
 		for file, want := range set.Files {
-			one(file, checkFile(filepath.Join(dir, file), want.Size, want.Decoded))
+			one(file, checkFile(fsys, path.Join(dir, file), want.Size, want.Decoded))
 		}
 		for _, run := range set.Runs {
-			one(run.Name, checkRun(dir, run.Argv, run.Stdout, run.Stderr, run.Note))
+			one(run.Name, checkRun(fsys, dir, run.Argv, run.Stdout, run.Stderr, run.Note))
 		}
-		return nil
-	}))
+	}
 	t.Logf("vectors stats: %d passed, %d failed", passed, failed)
 	require.Zero(t, failed)
 	require.NotZero(t, passed)
 }
 
 // checkFile decodes a file, compares every number, and encodes it again.
-func checkFile(name string, size int, want map[string]json.RawMessage) error {
-	raw, err := os.ReadFile(name)
+func checkFile(fsys fs.FS, name string, size int, want map[string]json.RawMessage) error {
+	raw, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return err
 	}
@@ -139,14 +132,14 @@ func num(r json.RawMessage) int64 {
 }
 
 // checkRun prints a listing the way the command line asks for, or finds the error that the command would name.
-func checkRun(dir string, argv []string, stdout string, stderr *string, note string) error {
-	want, err := os.ReadFile(filepath.Join(dir, stdout))
+func checkRun(fsys fs.FS, dir string, argv []string, stdout string, stderr *string, note string) error {
+	want, err := fs.ReadFile(fsys, path.Join(dir, stdout))
 	if err != nil {
 		return err
 	}
 	problem := ""
 	if stderr != nil {
-		b, err := os.ReadFile(filepath.Join(dir, *stderr))
+		b, err := fs.ReadFile(fsys, path.Join(dir, *stderr))
 		if err != nil {
 			return err
 		}
@@ -180,7 +173,7 @@ func checkRun(dir string, argv []string, stdout string, stderr *string, note str
 		}
 	}
 	open := func(name string) (*bytes.Reader, error) {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+		b, err := fs.ReadFile(fsys, path.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%s: No such file or directory", name)
 		}

@@ -8,10 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/internal/vfs"
@@ -80,7 +77,7 @@ func Replace(ctx context.Context, path string, o *ReplaceOptions, write func(w i
 	renamed := false
 	defer func() {
 		if !renamed {
-			_ = d.FS.Remove(path + ".tmp")
+			_ = removeOpen(d.FS, tmp, path+".tmp")
 		}
 		tmp.Close()
 	}()
@@ -108,6 +105,7 @@ func Replace(ctx context.Context, path string, o *ReplaceOptions, write func(w i
 			return err
 		}
 	}
+	letGo(tmp, lock)
 	if err := d.FS.Rename(path+".tmp", path); err != nil {
 		return err
 	}
@@ -149,10 +147,10 @@ func fill(tmp vfs.File, d *ReplaceOptions, write func(w io.Writer) error) error 
 func openAside(ctx context.Context, name string, d *ReplaceOptions) (vfs.File, error) {
 	var tmp vfs.File
 	err := poll(ctx, name, d.LockWait, func() (bool, error) {
-		f, err := d.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, d.Mode)
+		f, err := d.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|vfs.NoFollow, d.Mode)
 		created := err == nil
 		if errors.Is(err, fs.ErrExist) {
-			f, err = d.FS.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+			f, err = d.FS.OpenFile(name, os.O_RDWR|vfs.NoFollow, 0)
 			if errors.Is(err, fs.ErrNotExist) {
 				return false, nil
 			}
@@ -167,7 +165,7 @@ func openAside(ctx context.Context, name string, d *ReplaceOptions) (vfs.File, e
 		}
 		if err != nil || !same || !created {
 			if err == nil && same {
-				err = d.FS.Remove(name) // its builder is gone
+				err = removeOpen(d.FS, f, name) // its builder is gone
 			}
 			f.Close()
 			return false, err
@@ -271,8 +269,8 @@ func takeOver(tmp, old vfs.File, d *ReplaceOptions) error {
 		if err != nil {
 			return err
 		}
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-			_ = chown(int(st.Uid), int(st.Gid)) // only root may; others own what they write
+		if attr, ok := vfs.AttrOf(fi); ok {
+			_ = chown(attr.UID, attr.GID) // only root may; others own what they write
 		}
 		if err := tmp.Chmod(fi.Mode().Perm()); err != nil {
 			return err
@@ -306,9 +304,5 @@ func touch(old vfs.File) error {
 	if least := fi.ModTime().Add(time.Second); at.Before(least) {
 		at = least
 	}
-	tv := unix.NsecToTimeval(at.UnixNano())
-	if err := unix.Futimes(int(old.Fd()), []unix.Timeval{tv, tv}); err != nil && !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("touch %s: %w", old.Name(), err)
-	}
-	return nil
+	return setTime(old, at)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/filelock"
 	"github.com/mtakit/mtakit/internal/vfs"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
@@ -115,7 +116,9 @@ func TestReplaceWaitsForLocks(t *testing.T) {
 	other, err := os.Open(path)
 	require.NoError(t, err)
 	defer other.Close()
-	require.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_EX))
+	locked, err := filelock.TryFlock(other, true)
+	require.NoError(t, err)
+	require.True(t, locked)
 
 	err = table.Replace(t.Context(), path, &table.ReplaceOptions{LockWait: 10 * time.Millisecond}, writeString("new"))
 	require.ErrorIs(t, err, table.ErrLocked)
@@ -129,7 +132,7 @@ func TestReplaceWaitsForLocks(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		time.Sleep(20 * time.Millisecond)
-		_ = syscall.Flock(int(other.Fd()), syscall.LOCK_UN)
+		filelock.Unlock(other)
 	})
 	err = table.Replace(t.Context(), path, nil, writeString("new"))
 	wg.Wait()
@@ -278,7 +281,10 @@ func rewriteInPlace(t *testing.T, e table.Engine, path, gen string, n int) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
-	require.NoError(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX))
+	for locked := false; !locked; time.Sleep(time.Millisecond) { // readers lock for a moment
+		locked, err = filelock.TryFlock(f, true)
+		require.NoError(t, err)
+	}
 	require.NoError(t, f.Truncate(0))
 	time.Sleep(3 * time.Millisecond)
 	_, err = b.WriteTo(f)

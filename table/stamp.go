@@ -3,16 +3,17 @@ package table
 import (
 	"os"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/vfs"
 )
 
 // fileStamp is what tells one state of a file from another without reading it. The zero value is a file that is not there.
 type fileStamp struct {
 	dev, ino     uint64
 	size         int64
-	mtime, ctime syscall.Timespec
-	fresh        bool // the file changed so shortly before it was looked at that a second change might not show
+	mtime, ctime int64 // in nanoseconds; ctime is the last change of anything about the file
+	fresh        bool  // the file changed so shortly before it was looked at that a second change might not show
 }
 
 // freshTime is longer than the steps of a file system's clock: within it two changes can have the same time.
@@ -24,15 +25,13 @@ func stampFile(name string) fileStamp {
 	if err != nil {
 		return fileStamp{}
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok {
-		m := fi.ModTime()
-		return fileStamp{ino: 1, size: fi.Size(), mtime: syscall.NsecToTimespec(m.UnixNano())}
+	attr, ok := vfs.AttrOf(fi)
+	if !ok { // where files have no such attributes, size and time must do
+		attr = vfs.Attr{Ino: 1, Changed: fi.ModTime()}
 	}
-	age := time.Since(time.Unix(st.Ctim.Unix()))
 	return fileStamp{
-		dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim,
-		fresh: age < freshTime,
+		dev: attr.Dev, ino: attr.Ino, size: fi.Size(), mtime: fi.ModTime().UnixNano(), ctime: attr.Changed.UnixNano(),
+		fresh: time.Since(attr.Changed) < freshTime,
 	}
 }
 

@@ -1,7 +1,6 @@
 package table_test
 
 import (
-	"archive/zip"
 	"bufio"
 	"bytes"
 	"cmp"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -80,25 +80,15 @@ type expectedRecord struct {
 	VHead   string `json:"v_head"`
 }
 
-// vectorSets returns the directories that hold a manifest: the vectors in testdata, or those below
-// $MTAKIT_VECTORS/table.
+// vectorSets returns the directories that hold a manifest.
 func vectorSets(t *testing.T) []fs.FS {
-	root := os.Getenv("MTAKIT_VECTORS")
-	if root == "" {
-		z, err := zip.OpenReader("testdata/vectors/table.zip")
-		require.NoError(t, err)
-		t.Cleanup(func() { z.Close() })
-		return []fs.FS{z}
-	}
+	all := vectordir.Open(t, "table", "testdata/vectors/table.zip")
 	var sets []fs.FS
-	err := filepath.WalkDir(filepath.Join(root, "table"), func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "manifest.jsonl" {
-			sets = append(sets, os.DirFS(filepath.Dir(p)))
-		}
-		return err
-	})
-	require.NoError(t, err)
-	require.NotEmpty(t, sets, "no manifest.jsonl below %s/table", root)
+	for _, name := range vectordir.Files(t, all, "manifest.jsonl") {
+		set, err := fs.Sub(all, path.Dir(name))
+		require.NoError(t, err)
+		sets = append(sets, set)
+	}
 	return sets
 }
 
@@ -569,6 +559,8 @@ func parsePostfix(v vector, content []byte) (res textResult, err error) {
 			g.KeepCase = true
 		case w == "-n":
 			nul = ""
+		case w == "-r":
+			g.Duplicates = table.KeepLast
 		case w == "hash" || w == "btree":
 		case strings.HasPrefix(w, "("):
 		case strings.HasPrefix(w, "-"):
@@ -585,6 +577,8 @@ func parsePostfix(v vector, content []byte) (res textResult, err error) {
 		where := fmt.Sprintf("SOURCE, line %d", e.Pos.Line)
 		if errors.Is(e, table.ErrDuplicate) {
 			where = "SOURCE.db"
+		} else if errors.Is(e, table.ErrContinuesNothing) {
+			where = "SOURCE"
 		}
 		res.messages = append(res.messages, fmt.Sprintf("%s: warning: %s: %v", words[0], where, e.Err))
 	}

@@ -48,7 +48,7 @@ type command struct {
 	location       *time.Location
 
 	config, file string
-	named        bool // file was, by -f
+	fileSet      bool // -f was given, be it with an empty name
 	list         stats.ListOptions
 	thenTruncate bool
 }
@@ -63,10 +63,10 @@ func (c *command) run(args []string) (exit int) {
 	if code != 0 {
 		return code
 	}
-	if !c.named {
+	if !c.fileSet {
 		c.file = conf.StatusFile
 	}
-	if c.file == "" && !c.named {
+	if !c.fileSet && !conf.StatusFileSet {
 		fmt.Fprintln(c.stderr, "mailstats: no statistics file located")
 		return exOSFile
 	}
@@ -139,7 +139,7 @@ func (c *command) options(args []string) bool {
 				if arg[j] == 'C' {
 					c.config = value
 				} else {
-					c.file, c.named = value, true
+					c.file, c.fileSet = value, true
 				}
 				break letters
 			default:
@@ -153,7 +153,7 @@ func (c *command) options(args []string) bool {
 
 func (c *command) readConfig() (*stats.Config, int) {
 	f, err := os.Open(c.config)
-	if errors.Is(err, fs.ErrNotExist) && c.config == defaultConfig && c.file != "" {
+	if errors.Is(err, fs.ErrNotExist) && c.config == defaultConfig && c.fileSet {
 		return &stats.Config{Mailers: stats.StockMailers()}, 0
 	}
 	if err != nil {
@@ -176,8 +176,8 @@ func (c *command) readConfig() (*stats.Config, int) {
 // noInput says what the system says about a file.
 func (c *command) noInput(name string, err error) int {
 	text := strerror.Text(err)
-	if name != "" {
-		name += ": " // as perror(3) does
+	if name != "" { // as perror(3) does
+		name += ": "
 	}
 	fmt.Fprintf(c.stderr, "mailstats: %s%s\n", name, text)
 	return exNoInput
@@ -192,8 +192,8 @@ func (c *command) badFile(err error) int {
 		fmt.Fprintf(c.stderr, "mailstats version (4) incompatible with %s version (%d)\n", c.file, int32(version))
 	case errors.Is(err, stats.ErrSize):
 		fmt.Fprintln(c.stderr, "mailstats: file size changed.")
-	default:
-		fmt.Fprintln(c.stderr, "mailstats:", err)
+	default: // it could not be read
+		return c.noInput(c.file, err)
 	}
 	return exOSErr
 }

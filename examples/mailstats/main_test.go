@@ -6,43 +6,43 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mtakit/mtakit/internal/vectordir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // TestVectorsStats does every run of the real mailstats again: output, messages, exit code, and what it leaves of the file.
 func TestVectorsStats(t *testing.T) {
-	root := filepath.Join("..", "..", "stats", "testdata", "vectors")
-	if env := os.Getenv("MTAKIT_VECTORS"); env != "" {
-		root = filepath.Join(env, "stats")
-	}
-	root, err := filepath.Abs(root)
+	own, err := filepath.Abs(filepath.Join("..", "..", "stats", "testdata", "vectors"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	fsys := vectordir.Open(t, "stats", own)
 	passed, failed := 0, 0
-	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "meta.json" {
-			return err
-		}
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS(filepath.Dir(name))); err != nil {
-			return err
-		}
-		t.Chdir(dir)
-		b, err := os.ReadFile("meta.json")
+	for _, name := range vectordir.Files(t, fsys, "meta.json") {
+		b, err := fs.ReadFile(fsys, name)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		var set struct{ Runs []vectorRun }
 		if err := json.Unmarshal(b, &set); err != nil {
-			return err
+			t.Fatal(err)
 		}
+		here, err := fs.Sub(fsys, path.Dir(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, here); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(dir)
 		for _, r := range set.Runs {
 			if r.try(t) {
 				passed++
@@ -50,10 +50,6 @@ func TestVectorsStats(t *testing.T) {
 				failed++
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	t.Logf("vectors stats: %d passed, %d failed", passed, failed)
 	if failed > 0 || passed == 0 {
@@ -221,4 +217,32 @@ func afterLine(out, args string) string {
 		_, out, _ = strings.Cut(out, "\n")
 	}
 	return out
+}
+
+// TestNoInput has the messages of mailstats 8.17.1.9 for files that it cannot read.
+func TestNoInput(t *testing.T) {
+	cf := filepath.Join(t.TempDir(), "cf")
+	tests := []struct {
+		name, config string
+		args         []string
+		want         string
+		exit         int
+	}{
+		{"an empty file name", "", []string{"-f", ""}, "mailstats: No such file or directory\n", 66},
+		{"it wins over the configuration", "O StatusFile=/dev/null\n", []string{"-f", ""}, "mailstats: No such file or directory\n", 66},
+		{"an option without a value", "O StatusFile=\n", nil, "mailstats: No such file or directory\n", 66},
+		{"no option", "V10\n", nil, "mailstats: no statistics file located\n", 72},
+		{"a directory", "", []string{"-f", "/"}, "mailstats: /: Is a directory\n", 66},
+	}
+	for _, tc := range tests {
+		if err := os.WriteFile(cf, []byte(tc.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		c := &command{name: "m", stdout: &out, stderr: &errs, sleep: func(time.Duration) {}, location: time.UTC}
+		exit := c.run(append([]string{"-C", cf}, tc.args...))
+		if exit != tc.exit || errs.String() != tc.want || out.Len() > 0 {
+			t.Errorf("%s: exit %d, %q, %q; want %d, %q", tc.name, exit, out.String(), errs.String(), tc.exit, tc.want)
+		}
+	}
 }

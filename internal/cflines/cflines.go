@@ -4,7 +4,6 @@ package cflines
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"iter"
 	"strings"
@@ -16,31 +15,46 @@ type Line struct {
 	Text   string
 }
 
-// maxLine is the most bytes that a physical line may have; a longer one is bufio.ErrTooLong.
-const maxLine = 1 << 20
-
-// Physical yields the lines as they stand, without their newlines: this is how mailstats and praliases read. An error of r, if any,
-// is the last pair.
+// Physical yields the lines as mailstats and praliases read them: as they stand, without their newlines and what follows a NUL; of
+// a long line each 2047 bytes are a line. An error of r, if any, is the last pair.
 func Physical(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		in := scanner(r)
-		for n := 1; in.Scan(); n++ {
-			if !yield(Line{n, in.Text()}, nil) {
+		in := bufio.NewReaderSize(r, maxPiece)
+		for n := 1; ; {
+			piece, err := in.ReadSlice('\n')
+			if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+				yield(Line{}, err)
 				return
 			}
-		}
-		if err := in.Err(); err != nil {
-			yield(Line{}, err)
+			if len(piece) > 0 {
+				text, _, _ := strings.Cut(strings.TrimSuffix(string(piece), "\n"), "\x00")
+				if !yield(Line{n, text}, nil) {
+					return
+				}
+			}
+			if err == io.EOF {
+				return
+			}
+			if err == nil {
+				n++
+			}
 		}
 	}
 }
+
+// maxPiece is how much of a line mailstats reads at once.
+const maxPiece = 2047
+
+// maxLine is the most bytes that a physical line may have for Logical; a longer one is bufio.ErrTooLong.
+const maxLine = 1 << 20
 
 // Logical yields the lines that say something, as sendmail reads them: continued ones joined by a blank, and without comments, which
 // are lines that begin with a number sign and what follows one that has white space before it. An error of r, if any, is the last
 // pair.
 func Logical(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		in := scanner(r)
+		in := bufio.NewScanner(r)
+		in.Buffer(nil, maxLine)
 		var held Line
 		give := func() bool {
 			return held.Text == "" || held.Text[0] == '#' || yield(Line{held.Number, cutComment(held.Text)}, nil)
@@ -60,24 +74,6 @@ func Logical(r io.Reader) iter.Seq2[Line, error] {
 			yield(Line{}, in.Err())
 		}
 	}
-}
-
-func scanner(r io.Reader) *bufio.Scanner {
-	in := bufio.NewScanner(r)
-	in.Buffer(nil, maxLine)
-	in.Split(split)
-	return in
-}
-
-// split is a bufio.SplitFunc for lines that keeps carriage returns.
-func split(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
 }
 
 // cutComment takes off what follows a "#" that has white space before it.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package safefile
 
 import (
@@ -9,42 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rules says which checks apply. The zero value is the strict form for a file that anybody may own.
-type Rules struct {
-	GroupWritable    bool // the file may be group writable
-	WorldWritable    bool // the file may be world writable
-	NoExecute        bool // the file must not be executable
-	Linked           bool // the file may be a link although the directory is unsafe
-	UnsafeDir        bool // directories may be unsafe
-	GroupWritableDir bool // directories may be group writable, which makes them tolerated; see File.Unsafe
-	GroupDirSafe     bool // group writable directories are safe
-	TrustSticky      bool // unsafe directories with the sticky bit are safe
-	NoDirs           bool // directories are not examined, except for the link rule
-	MustOwn          bool // the file must belong to the identity, to root, or to TrustedUID
-	TrustedUID       int  // zero, root, adds nothing
-	OwnerBits        bool // root may read what the owner may read, whoever that is
-	MissingFirst     bool // a link that leads nowhere is a missing file even where links are not allowed
-}
-
-// File is an open file that passed the checks.
-type File struct {
-	*os.File
-	Mode fs.FileMode
-	Size int64
-	UID  int // the owner
-	GID  int
-	// UnsafeDir is the reason why the directories of the path are unsafe though tolerated, or "". Vouched is true if
-	// they were tolerated as group writable ones, which does not make the file less trustworthy.
-	UnsafeDir Reason
-	Vouched   bool
-}
-
 // attempts is how often a file that changes under our hands is looked at before ErrChanged.
 const attempts = 4
 
 // Open examines the file with the eyes of id and opens it for reading. Absent and Refused classify the error; any
 // other error means that it cannot be told whether there is a file and what it says.
 func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
+	s := r.Search(id, rules)
+	return s.Open(name)
+}
+
+// Search is for opening the first that is there of several files, at once. It must not be kept.
+type Search struct {
+	root  *Root
+	id    Identity
+	rules Rules
+	safe  string // a directory, relative to the root, that was found safe
+}
+
+// Search begins a search.
+func (r *Root) Search(id Identity, rules Rules) Search { return Search{root: r, id: id, rules: rules} }
+
+// Open is Root.Open, which does not look again at directories that an earlier call found safe.
+func (s *Search) Open(name string) (*File, error) {
+	r := s.root
 	if !path.IsAbs(name) {
 		return nil, Denied // sendmail has no directory to resolve a relative name in
 	}
@@ -55,11 +45,11 @@ func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
 	if len(parts) == 0 {
 		return nil, NotRegular
 	}
-	if r.absent(parts, id, rules) {
+	if s.absent(parts) {
 		return nil, unix.ENOENT
 	}
 	for range attempts {
-		f, err := r.open(parts, id, rules)
+		f, err := r.open(parts, s.id, s.rules)
 		if err != ErrChanged {
 			return f, err
 		}
@@ -70,13 +60,17 @@ func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
 // absent reports whether there is plainly no such file, and nothing to complain about: each directory above it is a safe
 // one, and no link, that id may search. Most files that are looked for are not there, and telling so costs one system call
 // a directory here, three in a walk. False says nothing.
-func (r *Root) absent(parts []string, id Identity, rules Rules) bool {
-	name := strings.Join(parts, "/")
+func (s *Search) absent(parts []string) bool {
+	fd, name := s.root.fd, strings.Join(parts, "/")
 	var st unix.Stat_t
-	if unix.Fstatat(r.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT {
+	if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT {
 		return false
 	}
-	w := &walk{root: r, id: id, trust: rules.TrustSticky}
+	dir, _ := path.Split(name)
+	if dir != "" && dir == s.safe {
+		return true
+	}
+	w := &walk{root: s.root, id: s.id, trust: s.rules.TrustSticky}
 	if w.start() != nil {
 		return false
 	}
@@ -86,13 +80,17 @@ func (r *Root) absent(parts []string, id Identity, rules Rules) bool {
 			return false
 		}
 		end += len(part)
-		if unix.Fstatat(r.fd, name[:end], &st, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+		if unix.Fstatat(fd, name[:end], &st, unix.AT_SYMLINK_NOFOLLOW) != nil ||
 			st.Mode&unix.S_IFMT != unix.S_IFDIR || w.examine(&st) != nil {
 			return false
 		}
 		end++
 	}
-	return w.first == ""
+	if w.first != "" {
+		return false
+	}
+	s.safe = dir
+	return true
 }
 
 func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {
@@ -243,12 +241,6 @@ func (rules Rules) check(st *unix.Stat_t, id Identity, unsafe Reason) Reason {
 // sameFile tells whether two looks were at the same file in the same state of protection.
 func sameFile(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
-}
-
-// UnsafeDir is a directory that others may write to.
-type UnsafeDir struct {
-	Path   string
-	Reason Reason
 }
 
 // UnsafeDirs lists the unsafe directories above a file, from the root down, as far as id can follow them. exists is

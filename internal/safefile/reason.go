@@ -3,8 +3,7 @@ package safefile
 import (
 	"errors"
 	"io/fs"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // Reason says why a file is not believed, in sendmail's words. It is an error.
@@ -36,12 +35,12 @@ func (r Reason) Is(target error) bool { return r == Denied && target == fs.ErrPe
 
 // Absent reports whether err means that there is no such file: a component is missing or not a directory.
 func Absent(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // Refused reports whether err is a verdict about the file that will be the same next time, unless somebody changes
 // the file: a Reason, or a name that cannot exist.
 func Refused(err error) bool {
 	var r Reason
-	return errors.As(err, &r) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENAMETOOLONG)
+	return errors.As(err, &r) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENAMETOOLONG)
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
+	"github.com/mtakit/mtakit/internal/vectordir"
 )
 
 // Case is one observation.
@@ -73,7 +75,7 @@ type Op func(t *testing.T, line []byte, config *Config)
 // Run runs the cases of an area: those in testdata/vectors of the calling package, or in $MTAKIT_VECTORS/AREA. ops
 // are operations that the calling package runs itself, by name.
 func Run(t *testing.T, area string, ops map[string]Op) {
-	if run(t, "vectors "+area, Dirs(t, area), ops) == 0 && os.Getuid() == 0 {
+	if run(t, "vectors "+area, vectordir.Open(t, area, filepath.Join("testdata", "vectors")), ops) == 0 && os.Getuid() == 0 {
 		t.Errorf("no vectors for %s", area)
 	}
 }
@@ -81,30 +83,27 @@ func Run(t *testing.T, area string, ops map[string]Op) {
 // RunAsked runs the cases in testdata/asked of the calling package: questions of our own, answered by sendmail in the
 // same world.
 func RunAsked(t *testing.T, ops map[string]Op) {
-	if run(t, "asked", []string{filepath.Join("testdata", "asked")}, ops) == 0 && os.Getuid() == 0 {
+	if run(t, "asked", vectordir.Own(t, filepath.Join("testdata", "asked")), ops) == 0 && os.Getuid() == 0 {
 		t.Error("no questions")
 	}
 }
 
-// run runs the cases in some directories, logs the counts, and returns the number of cases.
-func run(t *testing.T, title string, dirs []string, ops map[string]Op) int {
+// run runs the cases of a set, logs the counts, and returns the number of cases.
+func run(t *testing.T, title string, set fs.FS, ops map[string]Op) int {
 	passed, failed, byRule := 0, 0, map[string]int{}
-	for _, dir := range dirs {
-		text, err := os.ReadFile(filepath.Join(dir, "configs.json"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+	for _, name := range vectordir.Files(t, set, "configs.json") {
+		text, err := fs.ReadFile(set, name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		configs := map[string]*Config{}
 		if err := Strict(text, &configs); err != nil {
-			t.Fatalf("%s: %v", dir, err)
+			t.Fatalf("%s: %v", name, err)
 		}
-		files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+		files, _ := fs.Glob(set, path.Join(path.Dir(name), "*.jsonl"))
 		for _, file := range files {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".jsonl"), func(t *testing.T) {
-				p, f := runFile(t, file, configs, ops, byRule)
+			t.Run(strings.TrimSuffix(path.Base(file), ".jsonl"), func(t *testing.T) {
+				p, f := runFile(t, set, file, configs, ops, byRule)
 				passed, failed = passed+p, failed+f
 			})
 		}
@@ -117,28 +116,6 @@ func run(t *testing.T, title string, dirs []string, ops map[string]Op) int {
 	return passed + failed
 }
 
-// Dirs returns the directories that may hold vectors of an area.
-func Dirs(t *testing.T, area string) []string {
-	root := os.Getenv("MTAKIT_VECTORS")
-	if root == "" {
-		return []string{filepath.Join("testdata", "vectors")}
-	}
-	var dirs []string
-	err := filepath.WalkDir(filepath.Join(root, area), func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			dirs = append(dirs, p)
-		}
-		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no vectors for %s in %s", area, root)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dirs
-}
-
 // Strict decodes JSON and fails on fields that v does not have.
 func Strict(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -146,8 +123,8 @@ func Strict(text []byte, v any) error {
 	return d.Decode(v)
 }
 
-func runFile(t *testing.T, file string, configs map[string]*Config, ops map[string]Op, byRule map[string]int) (passed, failed int) {
-	f, err := os.Open(file)
+func runFile(t *testing.T, set fs.FS, file string, configs map[string]*Config, ops map[string]Op, byRule map[string]int) (passed, failed int) {
+	f, err := set.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}

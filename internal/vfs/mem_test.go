@@ -240,7 +240,11 @@ func TestMemLikeOS(t *testing.T) {
 					if fi.IsDir() {
 						return fi.Name() + " directory", nil
 					}
-					return fmt.Sprint(fi.Name(), fi.Size(), fi.Mode(), fi.Sys().(*syscall.Stat_t).Nlink), nil
+					attr, ok := vfs.AttrOf(fi)
+					if !ok {
+						return "", errors.New("no attributes")
+					}
+					return fmt.Sprint(fi.Name(), fi.Size(), fi.Mode(), attr.Nlink), nil
 				})
 			default:
 				flag, off, text, size := flags[rnd.IntN(len(flags))], rnd.Int64N(20), strings.Repeat("w", rnd.IntN(9)), rnd.Int64N(9)

@@ -6,7 +6,7 @@ import "syscall"
 // belong to the user that runs the process.
 func (i *memInfo) Sys() any {
 	st := &syscall.Stat_t{
-		Dev: 0x6d656d, Ino: i.ino, Mode: uint32(i.mode.Perm()), Size: i.size,
+		Dev: memDev, Ino: i.ino, Mode: uint32(i.mode.Perm()), Size: i.size,
 		Uid: uint32(syscall.Geteuid()), Gid: uint32(syscall.Getegid()),
 		Atim: syscall.NsecToTimespec(i.atime.UnixNano()),
 		Mtim: syscall.NsecToTimespec(i.mtime.UnixNano()),

@@ -37,6 +37,8 @@ import (
 // carry the errno (ENOSPC, EDQUOT, …) of the operating system.
 type FS interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Rename gives a file or directory another name. An existing file is replaced, and where the system does so an empty
+	// directory by another directory.
 	Rename(oldname, newname string) error
 	Link(oldname, newname string) error
 	Remove(name string) error
@@ -47,7 +49,7 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Chtimes(name string, atime, mtime time.Time) error
 	Chmod(name string, mode fs.FileMode) error
-	// SyncDir makes creations, renames and removals in a directory durable.
+	// SyncDir makes creations, renames and removals in a directory durable, on systems that have a call for that.
 	SyncDir(name string) error
 }
 
@@ -84,12 +86,12 @@ func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return f, nil
 }
 
-func (osFS) Rename(oldname, newname string) error      { return os.Rename(oldname, newname) }
+func (osFS) Rename(oldname, newname string) error      { return rename(oldname, newname) }
 func (osFS) Link(oldname, newname string) error        { return os.Link(oldname, newname) }
 func (osFS) Remove(name string) error                  { return os.Remove(name) }
 func (osFS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
-func (osFS) Stat(name string) (fs.FileInfo, error)     { return os.Stat(name) }
-func (osFS) Lstat(name string) (fs.FileInfo, error)    { return os.Lstat(name) }
+func (osFS) Stat(name string) (fs.FileInfo, error)     { return known(os.Stat(name)) }
+func (osFS) Lstat(name string) (fs.FileInfo, error)    { return known(os.Lstat(name)) }
 func (osFS) Chmod(name string, mode fs.FileMode) error { return os.Chmod(name, mode) }
 
 func (osFS) Chtimes(name string, atime, mtime time.Time) error {
@@ -105,11 +107,4 @@ func (osFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return d.ReadDir(-1)
 }
 
-func (osFS) SyncDir(name string) error {
-	d, err := openFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
+func (osFS) SyncDir(name string) error { return syncDir(name) }

@@ -42,7 +42,7 @@ func newBuilder(o table.BuildOptions, btree bool) (*Builder, error) {
 
 // Put adds a record.
 func (b *Builder) Put(key, value []byte) error {
-	if len(key) >= math.MaxUint32 || len(value) >= math.MaxUint32 {
+	if uint64(len(key)) >= math.MaxUint32 || uint64(len(value)) >= math.MaxUint32 {
 		return fmt.Errorf("berkeley db record: %w: more than 4 GiB", table.ErrTooLarge)
 	}
 	return b.recs.Put(b.hash(key), key, value)

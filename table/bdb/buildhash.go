@@ -43,7 +43,7 @@ func (w *pageWriter) writeHash() error {
 	le.PutUint32(b[72:], plan.buckets-1)
 	le.PutUint32(b[76:], plan.buckets-1)
 	le.PutUint32(b[80:], plan.buckets/2-1)
-	le.PutUint32(b[88:], uint32(min(w.recs.Len(), 1<<31))) // a hint
+	le.PutUint32(b[88:], uint32(min(uint64(w.recs.Len()), 1<<31))) // a hint
 	le.PutUint32(b[92:], charkey)
 	for i := range bits.Len32(plan.buckets-1) + 1 {
 		le.PutUint32(b[96+4*i:], 1)

@@ -16,11 +16,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/vfs"
 	"github.com/mtakit/mtakit/table"
 )
 
@@ -47,14 +46,19 @@ type File[V any] struct {
 
 // snapshot is one state of the file. refs counts its users and the File itself.
 type snapshot[V any] struct {
-	f     *os.File
-	fd    int
-	data  []byte
+	content
 	view  V
 	stat  stamp
 	fresh bool
 	refs  atomic.Int64
 	next  atomic.Int64 // when the file is to be examined again, as time since epoch
+}
+
+// content is an open file and what is in it. How it gets into memory, and how a change is noticed, is the system's matter.
+type content struct {
+	f    *os.File
+	fd   int
+	data []byte
 }
 
 // epoch is where times of examination count from: the clock is monotonic.
@@ -63,11 +67,15 @@ var epoch = time.Now()
 // stamp is what betrays a change.
 type stamp struct {
 	size, nlink  int64
-	mtime, ctime syscall.Timespec
+	mtime, ctime int64 // in nanoseconds; ctime is the last change of anything about the file
 }
 
-func stampOf(st *syscall.Stat_t) stamp {
-	return stamp{st.Size, int64(st.Nlink), st.Mtim, st.Ctim}
+func stampOf(fi fs.FileInfo) stamp {
+	attr, ok := vfs.AttrOf(fi)
+	if !ok { // where files have no such attributes, size and time must do
+		attr = vfs.Attr{Nlink: 1, Changed: fi.ModTime()}
+	}
+	return stamp{fi.Size(), int64(attr.Nlink), fi.ModTime().UnixNano(), attr.Changed.UnixNano()}
 }
 
 // Open opens the file at path.
@@ -146,46 +154,36 @@ func (f *File[V]) tryOpen() (_ *snapshot[V], err error) {
 	if !locked {
 		return nil, errLocked
 	}
-	fd := int(file.Fd())
-	defer func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }()
-	var st, named syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil {
-		return nil, &fs.PathError{Op: "stat", Path: f.path, Err: err}
-	}
-	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		return nil, &fs.PathError{Op: "open", Path: f.path, Err: errors.New("not a regular file")}
-	}
-	if err := syscall.Stat(f.path, &named); err == nil && (named.Ino != st.Ino || named.Dev != st.Dev) {
-		return nil, errLocked // replaced while we waited: the name leads elsewhere now
-	}
-	s := &snapshot[V]{f: file, fd: fd, stat: stampOf(&st)}
-	s.fresh = time.Since(time.Unix(st.Ctim.Unix())) < freshTime
-	s.refs.Store(1)
-	if st.Size > 0 {
-		if int64(int(st.Size)) != st.Size {
-			return nil, &table.FormatError{File: f.path, Page: -1, Kind: table.ErrTooLarge, Reason: "file does not fit the address space"}
-		}
-		s.data, err = syscall.Mmap(fd, 0, int(st.Size), syscall.PROT_READ, syscall.MAP_SHARED)
-		if err != nil {
-			return nil, &fs.PathError{Op: "mmap", Path: f.path, Err: err}
-		}
-		_ = syscall.Madvise(s.data, syscall.MADV_RANDOM)
-	}
-	if err := guard(func() (err error) { s.view, err = f.parse(s.data, f.path); return }); err != nil {
-		if s.data != nil {
-			_ = syscall.Munmap(s.data)
-		}
+	fi, err := file.Stat()
+	if err != nil {
 		return nil, err
 	}
+	if !fi.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: f.path, Err: errors.New("not a regular file")}
+	}
+	if named, err := os.Stat(f.path); err == nil && !os.SameFile(named, fi) {
+		return nil, errLocked // replaced while we waited: the name leads elsewhere now
+	}
+	if int64(int(fi.Size())) != fi.Size() {
+		return nil, &table.FormatError{File: f.path, Page: -1, Kind: table.ErrTooLarge, Reason: "file does not fit the address space"}
+	}
+	s := &snapshot[V]{content: content{f: file, fd: int(file.Fd())}, stat: stampOf(fi)}
+	s.fresh = time.Since(time.Unix(0, s.stat.ctime)) < freshTime
+	s.refs.Store(1)
+	if err := s.load(int(fi.Size())); err != nil {
+		return nil, err
+	}
+	if err := guard(func() (err error) { s.view, err = f.parse(s.data, f.path); return }); err != nil {
+		s.unload()
+		return nil, err
+	}
+	filelock.Unlock(file)
 	return s, nil
 }
 
 func (s *snapshot[V]) release() {
 	if s.refs.Add(-1) == 0 {
-		if s.data != nil {
-			_ = syscall.Munmap(s.data)
-		}
-		s.f.Close()
+		s.close()
 	}
 }
 
@@ -204,17 +202,15 @@ func (f *File[V]) acquire() (*snapshot[V], error) {
 
 // intact reports whether everything read so far from s was of the state that was opened.
 func (s *snapshot[V]) intact(fixed bool) bool {
-	var st syscall.Stat_t
-	// fstat(2) of a local file does not block, so the scheduler need not hear of it: that is a quarter of a look-up's time.
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_FSTAT, uintptr(s.fd), uintptr(unsafe.Pointer(&st)), 0); errno != 0 {
-		return false
+	if private && fixed {
+		return true
 	}
-	now := stampOf(&st)
-	if fixed && now.nlink == 0 {
+	now, ok := s.look()
+	if ok && fixed && now.nlink == 0 {
 		// Replaced, and so nobody can find it to write into it. Whoever replaced it may have touched its time.
 		return now.size == s.stat.size
 	}
-	return now == s.stat
+	return ok && now == s.stat
 }
 
 // early reports whether the next examination of s is still to come.
@@ -307,7 +303,7 @@ type heldFile[V any] struct {
 }
 
 func (h *heldFile[V]) ReadAt(p []byte, off int64) (int, error) {
-	n, err := h.s.f.ReadAt(p, off)
+	n, err := h.s.ReadAt(p, off)
 	if !h.s.intact(true) {
 		return 0, &table.FormatError{File: h.path, Page: -1, Offset: off, Kind: table.ErrChanged, Reason: "it was rewritten while it was listed"}
 	}

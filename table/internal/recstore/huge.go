@@ -1,10 +1,6 @@
 package recstore
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "unsafe"
 
 // Huge returns an empty slice with room for n elements without pointers, and asks the system for large pages when it is large:
 // random access to many small pages costs more than the access itself. The system may decline, which does no harm.
@@ -16,7 +12,7 @@ func Huge[T byte | uint32 | uint64](n int) []T {
 	skip := -start & (page - 1)
 	if size >= 4<<20 {
 		b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), size)
-		_ = unix.Madvise(b[skip:skip+(size-skip)&^(page-1)], unix.MADV_HUGEPAGE)
+		largePages(b[skip : skip+(size-skip)&^(page-1)])
 	}
 	return s
 }

@@ -1,13 +1,8 @@
+//go:build unix
+
 package safefile
 
 import "golang.org/x/sys/unix"
-
-// Identity is the user in whose name a file is examined.
-type Identity struct {
-	UID, GID int
-	// Member tells whether the user is in a group besides GID. Nil means in none.
-	Member func(gid int) bool
-}
 
 // Permission bits as allows takes them.
 const (

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package recstore
+
+func largePages([]byte) {}
