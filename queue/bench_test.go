@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -125,13 +124,6 @@ func benchAccept(b *testing.B, o *DirOptions) {
 			b.ReportMetric(100*elapsed[1]/elapsed[0], "%-of-bare")
 		})
 	}
-}
-
-// cpuTime is the processor time of this process.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkAcceptComplete is the whole life of a message that is delivered at the first attempt.

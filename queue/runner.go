@@ -61,7 +61,8 @@ type Options struct {
 	Rescan time.Duration
 	// Drain is how long running attempts may go on when Run is told to end. Zero means 30 s.
 	Drain time.Duration
-	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. As many may
+	// MaxParked is how many claimed units may wait for their first attempt; more, and those for destinations that do not
+	// answer or are paused, are released and read again. As many may
 	// wait for the store to take what became of them; others are released then, too, and tried again. Zero means 1000.
 	MaxParked int
 }
@@ -221,9 +222,7 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		}
 	}
 	r.mu.Unlock()
-	for _, c := range release {
-		c.Release()
-	}
+	releaseAll(release)
 	done := make(chan struct{})
 	go func() {
 		r.wg.Wait()
@@ -377,9 +376,7 @@ func (r *Runner) Submit(claims ...Claim) {
 	}
 	r.dispatch()
 	r.mu.Unlock()
-	for _, c := range release {
-		c.Release()
-	}
+	releaseAll(release)
 }
 
 // Wake looks through the store now, for units that other processes changed.
@@ -393,12 +390,19 @@ func (r *Runner) Wake() {
 // Pause stops attempts to one destination, or with "" to all. What is under way goes on; expiry does, too.
 func (r *Runner) Pause(dest string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var release []Claim
 	if dest == "" {
 		r.paused = true
-		return
+		for _, l := range r.lanes {
+			release = append(release, r.unpark(l)...)
+		}
+	} else {
+		l := r.lane(dest)
+		l.paused = true
+		release = r.unpark(l)
 	}
-	r.lane(dest).paused = true
+	r.mu.Unlock()
+	releaseAll(release)
 }
 
 // Resume ends Pause and forgets that a destination did not answer.

@@ -164,6 +164,25 @@ func (r *Runner) see(u *Unit) {
 // ours reports whether the Runner has the claim, or is about to ask for it.
 func (r *Runner) ours(it *item) bool { return it.running || it.claim != nil || r.kept[it] != nil }
 
+// unpark takes back the claims of what waits in a lane that is blocked now, for the caller to release when the Runner is
+// unlocked: until the destination is back, operators and other processes may want the units.
+func (r *Runner) unpark(l *lane) (release []Claim) {
+	for _, it := range l.ready {
+		if it.claim != nil {
+			release = append(release, it.claim)
+			it.claim = nil
+			r.parked--
+		}
+	}
+	return release
+}
+
+func releaseAll(claims []Claim) {
+	for _, c := range claims {
+		c.Release()
+	}
+}
+
 func (r *Runner) newItem(u *Unit) *item {
 	it := &item{id: ID(strings.Clone(string(u.ID))), timer: -1, place: -1}
 	r.items[it.id] = it
@@ -189,8 +208,8 @@ func (r *Runner) addClaim(c Claim) bool {
 		r.forget(it)
 		return false
 	}
-	if r.parked >= r.o.MaxParked {
-		return false
+	if r.parked >= r.o.MaxParked || it.place < 0 || r.blocked(it.lane, time.Now()) {
+		return false // it would wait for longer than a claim may
 	}
 	r.parked++
 	it.claim = c
@@ -478,11 +497,12 @@ func (r *Runner) destUp(l *lane) {
 	l.window = min(l.window+1, l.limit.Concurrency)
 }
 
-func (r *Runner) destDown(l *lane, now time.Time) {
+func (r *Runner) destDown(l *lane, now time.Time) (release []Claim) {
 	if l.until.After(now) {
-		return // found out by several attempts at once: count it once
+		return nil // found out by several attempts at once: count it once
 	}
 	l.failures++
 	l.window = min(r.o.InitialPerDestination, l.limit.Concurrency)
 	l.until = now.Add(r.o.DestinationBackoff.Delay(ID(l.dest), l.failures))
+	return r.unpark(l)
 }

@@ -233,12 +233,14 @@ func (a *attempt) run(ctx context.Context) {
 		a.recordHosts()
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var release []Claim
 	if down == tried {
-		r.destDown(a.lane, time.Now())
+		release = r.destDown(a.lane, time.Now())
 	} else {
 		r.destUp(a.lane)
 	}
+	r.mu.Unlock()
+	releaseAll(release)
 }
 
 // recordHosts keeps the last result of each host that was talked to.

@@ -46,7 +46,7 @@
 //
 // # Portability
 //
-// On Windows the lock keeps off programs made with this module alone.
+// On Windows the lock keeps off programs made with this module alone, and a symbolic link is followed.
 //
 // # Differences from sendmail
 //
