@@ -16,6 +16,7 @@
 // One entry per line: a key, white space, and the value, which is the rest of the line as it stands. Lines that are
 // empty or begin with # are comments; a # elsewhere is data. A line must not begin with white space, and nothing
 // continues a line. Case does not matter in keys and keywords. Of duplicate keys the first counts.
+// A line may have 1022 bytes, unless Parser.MaxLine says otherwise.
 //
 // A key is a tag with a colon, which may be missing, and one of
 //

@@ -47,6 +47,11 @@
 // Newaliases and Builder do what newaliases(8) does, with its messages and exit statuses, and store the entries through
 // the Database and Store that they are given. Praliases prints as praliases(8).
 //
+// # Portability
+//
+// On Windows, where files have no owners and modes by which to judge them, NewIncluder and Newaliases fail with
+// errors.ErrUnsupported; everything else works.
+//
 // # Differences from sendmail
 //
 //   - A NUL byte is part of its line. sendmail 8.17 takes it for the end of a line that is too long and loses the next one.

@@ -38,6 +38,10 @@
 //
 // Smrsh is the policy of sendmail's smrsh(8): which programs a forward file may run, and what a command may contain.
 //
+// # Portability
+//
+// New fails on Windows with errors.ErrUnsupported: files have no owners and modes there by which to believe them.
+//
 // # Differences from sendmail
 //
 //   - A detail with a slash is not put into file names.

@@ -146,6 +146,7 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 		id.Member = func(gid int) bool { return f.opts.Member(acct.Name, gid) }
 	}
 	var transient error
+	search := f.root.Search(id, f.rules)
 	for _, pattern := range f.path {
 		name, ok := f.expand(pattern, acct, detail)
 		if !ok {
@@ -155,7 +156,7 @@ func (f *Forward) forward(ctx context.Context, acct mtakit.Account, detail strin
 			return mtakit.Expansion{}, false, deferral(err)
 		}
 		x.Step.Tried = append(x.Step.Tried, name)
-		file, err := f.root.Open(name, id, f.rules)
+		file, err := search.Open(name)
 		if err == nil {
 			err = f.read(&x, file, name, acct)
 			file.Close()

@@ -34,6 +34,10 @@
 //	unsafe-mode      a table, list or directory that others may write to
 //	missing-file     a program, list or directory that an alias speaks of and that does not exist
 //
+// # Portability
+//
+// On Windows owners and modes of files are not judged.
+//
 // # Limits
 //
 // Forward files belong to users and are only looked into when Options.Forward is set. Domains of other sites are not

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit"
 )
 
 // healthy is a directory without a fault.
@@ -209,4 +211,22 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, Codes(), slices.Collect(maps.Keys(used)))
+}
+
+// TestUnreadable: what cannot be read to its end is an error, and the rest can still be used.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "passwd"), nil, 0o644))
+	for _, name := range []string{"aliases", "virtusertable", "mailertable", "access"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755)) // which opens, and cannot be read
+	}
+	tables, err := Load(dir, &Options{Hostname: "mx.our.test"})
+	for _, name := range []string{"aliases", "virtusertable", "mailertable", "access"} {
+		assert.ErrorContains(t, err, filepath.Join(dir, name)+": ")
+	}
+	require.NotNil(t, tables)
+	r, err := tables.Resolver().ResolveText(t.Context(), mtakit.Address{}, "someone@far.test")
+	require.NoError(t, err)
+	assert.Len(t, r.Leaves, 1)
 }

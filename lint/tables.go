@@ -123,7 +123,7 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// load parses one file into to. Faults of syntax are kept; other errors join err.
+// load parses one file into to. Faults of syntax are kept; other errors join err, and leave an empty table.
 func load[T any](t *Tables, err *error, name string, parse func(io.Reader, string) (T, error), to *T) {
 	var src io.Reader = strings.NewReader("")
 	f, e := os.Open(name)
@@ -136,15 +136,16 @@ func load[T any](t *Tables, err *error, name string, parse func(io.Reader, strin
 		*err = errors.Join(*err, e)
 	}
 	v, e := parse(src, name)
-	*to = v
 	for _, one := range split(e) {
 		var se *mtakit.SyntaxError
 		if errors.As(one, &se) {
 			t.syntax = append(t.syntax, se)
-		} else {
-			*err = errors.Join(*err, one)
+			continue
 		}
+		*err = errors.Join(*err, one)
+		v, _ = parse(strings.NewReader(""), name)
 	}
+	*to = v
 }
 
 // split takes a joined error apart.

@@ -48,6 +48,10 @@
 //	Connect                       connect from Client (10); any other Text as it is (6)
 //	Problem                       SYSERR(user): Text: Err (1); without Err, Text as it is
 //
+// # Portability
+//
+// On Windows a log that is open cannot be renamed: close the Writer first.
+//
 // # Differences from sendmail
 //
 //   - The queue id may stand in lines that sendmail logs without one, when the event has an id.

@@ -46,6 +46,12 @@
 // counted anew when the file has 5120 bytes or more, cannot be read, has other limits or a negative sum, or shows more
 // than the quota and is not fresh.
 //
+// # Portability
+//
+// Windows has no file names with colons: set Options.Separator, or messages cannot get flags. A name is durable there when
+// the file system has written it, since no call asks for that. Watch is told of changes on Linux and looks every two seconds
+// elsewhere.
+//
 // # Differences from sendmail
 //
 // sendmail itself has no Maildir; its sites use procmail or another delivery agent. Unlike procmail and maildrop,

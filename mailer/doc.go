@@ -21,7 +21,8 @@
 // A process of root delivers with the rights of the user: Maildir and Mbox with those of the account that Accounts gives,
 // File and Program with those of the recipient's controlling user. A recipient without one, and root, stand for
 // daemon. File's and Mbox's rights are those of a thread (setfsuid(2)), so that deliveries for different users go on
-// side by side; this is for Linux. Other processes deliver with the rights they have.
+// side by side. Only Linux can do that: on other systems a process of root puts such deliveries off instead of making them
+// as root, and programs start in the root directory. Processes of other users deliver with the rights they have.
 //
 // # Errors
 //
@@ -29,6 +30,10 @@
 // mailbox over its limit 552 5.2.2, a locked mailbox 450 4.2.0. The exit code of a program has the meaning of
 // sysexits(3), with sendmail's reply codes, status and texts: 67 is 550 5.1.1 User unknown, 75 asks to try again, and
 // a code that is none of them is 554 5.0.0 unknown mailer error. Everything unexpected is temporary.
+//
+// # Portability
+//
+// Program needs a Unix system: elsewhere its deliveries are put off with errors.ErrUnsupported.
 //
 // # Differences from sendmail
 //

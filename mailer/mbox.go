@@ -70,21 +70,50 @@ func (m *Mbox) deliver(ctx context.Context, a *mtakit.Attempt, r *mtakit.Recipie
 	})
 }
 
-// makeOwned makes an empty mailbox for a user who may not create files in the spool directory, as mail.local does. It is
-// made aside and moved into place: nobody may see it while it still belongs to root.
+// makeOwned makes an empty mailbox for a user who may not create files in the spool directory, as mail.local does. It has no
+// name before it is complete: nobody may see it while it still belongs to root.
 func (m *Mbox) makeOwned(path string, own rights) error {
 	m.making.Lock()
 	defer m.making.Unlock()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	switch err := makeFile(path, own); {
+	case errors.Is(err, fs.ErrExist): // another process was faster
+		return nil
+	case err != nil:
+		return err
+	}
+	return vfs.OS.SyncDir(filepath.Dir(path))
+}
+
+// prepare gives a new mailbox its owner, on disk before it has its name.
+func prepare(f *os.File, own rights) error {
+	if err := f.Chown(own.uid, own.gid); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// asideAge is how old a file of makeAside must be before it counts as left behind.
+const asideAge = time.Hour
+
+// makeAside is makeFile for file systems on which every file has a name: it is made aside and moved into place. What a
+// crash left of that is removed by the next one that makes a mailbox in the same directory.
+func makeAside(path string, own rights) error {
+	dir := filepath.Dir(path)
+	left, _ := filepath.Glob(filepath.Join(dir, ".new-*")) // the pattern is not at fault, and what cannot be seen stays
+	for _, name := range left {
+		fi, err := os.Lstat(name)
+		if err == nil && fi.Mode().IsRegular() && fi.Size() == 0 && time.Since(fi.ModTime()) > asideAge {
+			_ = os.Remove(name)
+		}
+	}
+	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return err
 	}
-	if err = f.Chown(own.uid, own.gid); err == nil {
-		err = f.Sync() // its owner, before it has its name
-	}
+	err = prepare(f, own)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -93,12 +122,8 @@ func (m *Mbox) makeOwned(path string, own rights) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
-		if errors.Is(err, fs.ErrExist) { // another process was faster
-			return nil
-		}
-		return err
 	}
-	return vfs.OS.SyncDir(filepath.Dir(path))
+	return err
 }
 
 // linkNew moves a file to a name that must be free, by way of a moment in which it has both: a delivery of another

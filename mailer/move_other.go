@@ -2,4 +2,6 @@
 
 package mailer
 
+func makeFile(path string, own rights) error { return makeAside(path, own) }
+
 func moveNew(from, to string) error { return linkNew(from, to) }

@@ -6,15 +6,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -114,6 +117,61 @@ func TestMboxMadeTogether(t *testing.T) {
 	left, err := filepath.Glob(dir + "/.new-*")
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// A process that is killed while it makes mailboxes leaves nothing but mailboxes, each of its owner.
+func TestMboxMakerIsKilled(t *testing.T) {
+	if dir := os.Getenv("MTAKIT_TEST_MAKE"); dir != "" {
+		m := &Mbox{Path: dir + "/%u"}
+		for i := 0; ; i++ {
+			if err := m.makeOwned(fmt.Sprintf("%s/%d-%d", dir, os.Getpid(), i), rights{uid: 61001, gid: 61001}); err != nil {
+				panic(err)
+			}
+		}
+	}
+	needRoot(t)
+	dir := openDir(t)
+	for i := range 10 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestMboxMakerIsKilled$")
+		cmd.Env = append(os.Environ(), "MTAKIT_TEST_MAKE="+dir)
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool {
+			made, err := filepath.Glob(fmt.Sprintf("%s/%d-*", dir, cmd.Process.Pid))
+			return err == nil && len(made) > i
+		}, 30*time.Second, time.Millisecond)
+		require.NoError(t, cmd.Process.Kill())
+		require.Error(t, cmd.Wait())
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(entries), 10)
+	for _, e := range entries {
+		assert.NotContains(t, e.Name(), ".new")
+		assert.Equal(t, [2]int{61001, 61001}, ownerOf(t, dir+"/"+e.Name()), e.Name())
+	}
+}
+
+// Without files that have no name, what an earlier crash left is removed, and nothing else.
+func TestMakeAside(t *testing.T) {
+	needRoot(t)
+	dir := openDir(t)
+	old := time.Now().Add(-2 * asideAge)
+	for name, text := range map[string]string{".new-1": "", ".new-2": "mail", ".new-3": "", "new-4": ""} {
+		require.NoError(t, os.WriteFile(dir+"/"+name, []byte(text), 0o600))
+		if name != ".new-3" { // somebody is at it now
+			require.NoError(t, os.Chtimes(dir+"/"+name, old, old))
+		}
+	}
+	require.NoError(t, makeAside(dir+"/ann", rights{uid: 61001, gid: 61001}))
+	require.ErrorIs(t, makeAside(dir+"/ann", rights{uid: 61001, gid: 61001}), fs.ErrExist)
+	assert.Equal(t, [2]int{61001, 61001}, ownerOf(t, dir+"/ann"))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range left {
+		names = append(names, e.Name())
+	}
+	assert.Equal(t, []string{".new-2", ".new-3", "ann", "new-4"}, names)
 }
 
 // Both ways to move a new file into place leave one that is there alone.

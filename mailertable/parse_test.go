@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,20 +14,45 @@ import (
 	"github.com/mtakit/mtakit"
 )
 
+// The form of lines is that of package maptext, where it is tested; here, keys are domains, suffixes and the lone dot.
 func TestParse(t *testing.T) {
-	const text = "# routes\nCorp.test\tesmtp:a\n\n x y\n.corp.test\n.\tsmtp:b c \n"
+	text := "# routes\nCorp.test\tesmtp:a\n\n x y\n.corp.test\n.\tsmtp:b c \n.CORP.TEST\trelay:c\ncorp.test local:\n" + long + "\n"
 	f, err := Parse(strings.NewReader(text), "mt")
-	assert.Equal(t, 2, f.Len())
-	assert.Equal(t, "mt:4:1: leading space\nmt:5:1: no value for key \".corp.test\"", err.Error())
-	v, pos, ok, err := f.LookupPosition(context.Background(), "corp.TEST")
-	require.NoError(t, err)
-	assert.True(t, ok)
-	assert.Equal(t, "esmtp:a", v)
-	assert.Equal(t, mtakit.Position{File: "mt", Line: 2, Col: 1}, pos)
+	assert.EqualError(t, err, `mt:4:1: leading space
+mt:5:1: no value for key ".corp.test"
+mt:8:1: duplicate key "corp.test", first given on line 2
+mt:9:1: line too long: 1023 bytes, at most 1022 are allowed`)
+	for _, want := range []error{ErrLeadingSpace, ErrNoValue, ErrDuplicate, ErrLineTooLong} {
+		assert.ErrorIs(t, err, want)
+	}
+	at := func(line int) mtakit.Position { return mtakit.Position{File: "mt", Line: line, Col: 1} }
+	assert.Equal(t, []Entry{
+		{"Corp.test", "esmtp:a", at(2)},
+		{".", "smtp:b c ", at(6)},
+		{".CORP.TEST", "relay:c", at(7)},
+		{"corp.test", "local:", at(8)},
+	}, slices.Collect(f.All()))
+	assert.Equal(t, 4, f.Len())
+	v, pos, ok, err := f.LookupPosition(t.Context(), ".corp.test")
+	assert.Equal(t, []any{"relay:c", at(7), true, nil}, []any{v, pos, ok, err})
+	v, ok, err = f.Lookup(t.Context(), "a.corp.test")
+	assert.Equal(t, []any{"", false, nil}, []any{v, ok, err}, "a File knows keys, not domains")
 	var out bytes.Buffer
 	_, err = f.WriteTo(&out)
 	require.NoError(t, err)
 	assert.Equal(t, text, out.String())
+}
+
+// long is a key and its value, 1023 bytes.
+var long = strings.Repeat("x", 1016) + " smtp:h"
+
+func TestParserLimits(t *testing.T) {
+	f, err := (&Parser{MaxLine: 1023}).Parse(strings.NewReader(long), "mt")
+	require.NoError(t, err)
+	assert.Equal(t, 1, f.Len())
+	f, err = (&Parser{MaxSize: 7}).Parse(strings.NewReader("a.b smtp:c"), "mt")
+	assert.EqualError(t, err, "mt: file too large (limit is 7 bytes)")
+	assert.Nil(t, f)
 }
 
 // The walk from the domain to its parents.

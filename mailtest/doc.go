@@ -49,6 +49,11 @@
 // one major version and on every machine. Only names of directories, ports, times of recorded messages, and fixtures
 // that are said to be of a certain age differ.
 //
+// # Portability
+//
+// Everything works on Linux, macOS, the BSDs and Windows, except that on Windows LockQueueFile fails the test, symbolic links
+// need a privilege, names in Maildirs have semicolons in place of colons, and modes of files mean little.
+//
 // # Differences from sendmail
 //
 // The servers are not a model of sendmail: they accept everything that is not refused by their settings, in the simplest

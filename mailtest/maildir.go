@@ -3,6 +3,7 @@ package mailtest
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +24,8 @@ type MaildirFile struct {
 }
 
 // Maildir makes a Maildir with cur, new and tmp and these files in a new directory and returns its path. Directories
-// of a path are made as needed.
+// of a path are made as needed. On Windows, where names have no colons, the names have semicolons in their place: give
+// maildir.Options.Separator ';' there.
 func Maildir(tb testing.TB, files ...MaildirFile) string {
 	tb.Helper()
 	return MaildirTree{Files: append([]MaildirFile{{Path: "cur/"}, {Path: "new/"}, {Path: "tmp/"}}, files...)}.Create(tb)
@@ -62,7 +64,7 @@ func (t MaildirTree) Create(tb testing.TB) string {
 	}
 	check(os.MkdirAll(root, 0o700))
 	for _, f := range t.Files {
-		path := filepath.Join(root, filepath.FromSlash(f.Path))
+		path := filepath.Join(root, filepath.FromSlash(fileName(f.Path)))
 		check(os.MkdirAll(filepath.Dir(path), 0o700))
 		mode := f.Mode
 		switch {
@@ -76,7 +78,7 @@ func (t MaildirTree) Create(tb testing.TB) string {
 			check(os.Symlink(f.Link, path))
 			continue
 		case f.Same != "":
-			check(os.Link(filepath.Join(root, filepath.FromSlash(f.Same)), path))
+			check(os.Link(filepath.Join(root, filepath.FromSlash(fileName(f.Same))), path))
 			continue
 		}
 		if mode == 0 {
@@ -91,6 +93,14 @@ func (t MaildirTree) Create(tb testing.TB) string {
 		check(os.Chtimes(path, at, at))
 	}
 	return root
+}
+
+// fileName is a path as the system can have it.
+func fileName(path string) string {
+	if runtime.GOOS == "windows" {
+		return strings.ReplaceAll(path, ":", ";")
+	}
+	return path
 }
 
 // MaildirTrees lists Maildirs in every state that readers and cleaners meet.

@@ -1,5 +1,3 @@
-//go:build unix
-
 package mbox
 
 import (
@@ -10,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -76,13 +73,6 @@ func eachOpen(b *testing.B, f func(r *os.File) (messages int)) {
 	}
 	b.ReportMetric(float64(n), "messages")
 	b.ReportMetric(float64(cpu()-before)/1e6/float64(b.N), "cpu-ms/op")
-}
-
-// cpu is the processor time of this process in nanoseconds: it moves less with other load than the clock does.
-func cpu() int64 {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u.Utime.Nano() + u.Stime.Nano()
 }
 
 // Where every message begins: what an IMAP server does when it opens a mailbox. The peer is go-mbox; compare with

@@ -65,6 +65,13 @@
 // asked for (Next returns a *Message); quoting is undone; prose that begins with "From " no longer splits a
 // message; exactly one empty line separates messages; and memory is used again instead of allocated anew.
 //
+// # Portability
+//
+// Fcntl is a lock of the open file on Linux. On other Unix systems it belongs to the process: whatever in this process opens
+// and closes the mailbox by other means drops it, and it excludes Flock even for the same file, so that only one of both can
+// be used. Locks of the kernel keep off programs made with this module alone on Windows, where owners and links are not
+// checked, a dead holder of a dotlock is told by its age, and new names are durable when the file system has written them.
+//
 // # Differences from sendmail
 //
 //   - sendmail's own appending (mailer *file*) writes mboxo with flock(2) alone: package mailer's File does so, too.

@@ -118,15 +118,19 @@ func (c *dirClaim) openTemp(path string) (vfs.File, error) {
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		if err := c.d.removeStale(path); err != nil {
+		if err := c.d.removeStale(path, nil); err != nil {
 			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("%w: %s is in use", ErrUnavailable, path)
 }
 
-// removeStale removes a file unless somebody has it locked.
-func (d *Dir) removeStale(path string) error {
+// errInUse is for a file that is no leftover.
+var errInUse = fmt.Errorf("%w: file in use", ErrUnavailable)
+
+// removeStale removes a file unless somebody has it locked. With still, that must be true when we have the lock: between a
+// look at a directory and the lock anything may have happened.
+func (d *Dir) removeStale(path string, still func() (bool, error)) error {
 	f, err := d.fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -140,9 +144,40 @@ func (d *Dir) removeStale(path string) error {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("%w: %s is locked", ErrUnavailable, path)
+		return fmt.Errorf("%w: %s is locked", errInUse, path)
+	}
+	named, err := d.fs.Lstat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	open, err := f.Stat()
+	if err == nil && !sameFile(named, open) {
+		err = fmt.Errorf("%w: %s is another file now", errInUse, path)
+	}
+	if err != nil {
+		return err
+	}
+	if still != nil {
+		switch ok, err := still(); {
+		case err != nil:
+			return err
+		case !ok:
+			return fmt.Errorf("%w: %s is no leftover any more", errInUse, path)
+		}
 	}
 	return d.fs.Remove(path)
+}
+
+// exists is false only when there is no such file.
+func (d *Dir) exists(path string) (bool, error) {
+	_, err := d.fs.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // undo takes back a unit whose message could not be committed. When that cannot be done either, the unit stays as it is,

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,8 +122,12 @@ func (s *spool) file(letter byte, id ID) string {
 }
 
 // Open opens a queue directory, or with a trailing * every directory whose name begins so, as sendmail's option
-// QueueDirectory has it. It does not read the entries; Recover and List do.
+// QueueDirectory has it. It does not read the entries; Recover and List do. On Windows there is no spool: a control file could not
+// be replaced while its holder has it open.
 func Open(path string, opts *DirOptions) (*Dir, error) {
+	if runtime.GOOS == "windows" {
+		return nil, fmt.Errorf("queue: a spool on windows: %w", errors.ErrUnsupported)
+	}
 	d := &Dir{held: make(map[ID]*dirClaim), notify: make(map[int]func(*Unit))}
 	if opts != nil {
 		d.opts = *opts

@@ -55,7 +55,9 @@
 //
 // Before Update returns: tf synced, renamed over qf, directory synced. Complete does not wait for the disk: after a power
 // failure the message may be there again, whole, and is then delivered twice. Nothing else is ever done twice, and nothing
-// is lost; crash tests stop the package at each change it makes to the file system.
+// is lost; crash tests stop the package at each change it makes to the file system. While the spool cannot be written, the
+// Runner keeps the claim on what was delivered or reported in part, and what became of it, until it can (up to
+// Options.MaxParked of them, and until Run ends: what is left then is tried again as a whole).
 //
 // # Time
 //
@@ -65,6 +67,12 @@
 // value first, destinations in turn. At the start, attempts begin with the first entries that are found, while the others
 // are still being read: priorities order what is known. After Options.Return a message bounces, after Options.Warn its
 // sender hears of the delay.
+//
+// # Portability
+//
+// Dir needs a Unix system; on Windows, Open fails with errors.ErrUnsupported, and a Runner needs another Store.
+// Syncs of whole file systems (SyncFS) and acceptance with one turn of the journal are for Linux: elsewhere each file is synced
+// by itself.
 //
 // # Differences from sendmail
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"syscall"
@@ -75,7 +76,7 @@ func TestOutcomeIsKept(t *testing.T) {
 		assert.Equal(t, 1, u.Attempts)
 		require.Len(t, u.Rcpts, 1)
 		assert.Equal(t, "<later@example.net>", u.Rcpts[0].Addr)
-		assert.Equal(t, time.Hour, u.Due.Sub(u.LastAttempt).Round(time.Second), "counted from the attempt")
+		assert.Equal(t, time.Hour, u.Due.Sub(u.LastAttempt).Truncate(time.Second), "whole seconds are kept of the attempt; counted from the attempt")
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		assert.Equal(t, map[string]int{"fine": 1, "later": 3, "bad": 1}, took)
@@ -205,6 +206,71 @@ func TestRecoverCannotTell(t *testing.T) {
 			assert.Equal(t, 1, res.Orphans)
 		})
 	}
+}
+
+// TestRecoverBesideRelease: a qf that stood beside an hf when Recover looked is not removed when the release that had made it
+// is finished by then.
+func TestRecoverBesideRelease(t *testing.T) {
+	t.Parallel()
+	for name, finished := range map[string]bool{"finished": true, "cut short": false} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem(nil)
+			require.NoError(t, mem.Mkdir("q", 0o700))
+			faults := vfs.NewFaults(mem, vfs.OpOpen)
+			d, err := Open("q", &DirOptions{fs: faults})
+			require.NoError(t, err)
+			w, err := d.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", Units: []UnitSpec{{Rcpts: []Recipient{{Addr: "<bob@example.net>"}}}}})
+			require.NoError(t, err)
+			require.NoError(t, w.Commit(t.Context()))
+			hf := d.spools[0].file('h', w.ID())
+			require.NoError(t, mem.Link(d.spools[0].file('q', w.ID()), hf))
+			faults.Add(vfs.Fault{Ops: vfs.OpOpen, Name: "qf*", At: 1, Before: func(vfs.Call) {
+				if finished {
+					require.NoError(t, mem.Remove(hf))
+				}
+			}})
+			res, err := d.Recover(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, map[bool]int{true: 0, false: 1}[finished], res.Doubles)
+			u, err := d.Get(t.Context(), w.ID())
+			require.NoError(t, err)
+			assert.Equal(t, w.ID(), u.ID)
+		})
+	}
+}
+
+// TestUndeleteOtherDirectory: the body of an entry whose control file names another directory for it goes back there.
+func TestUndeleteOtherDirectory(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(root+"/slow", 0o700))
+	d, err := Open(root, &DirOptions{Groups: []Group{{Name: "slow"}}})
+	require.NoError(t, err)
+	w, err := d.Create(t.Context(), &Envelope{Sender: "<ann@example.org>", Units: []UnitSpec{{Group: "slow", Rcpts: []Recipient{{Addr: "<bob@example.net>"}}}}})
+	require.NoError(t, err)
+	_, err = w.Write([]byte("the body\n"))
+	require.NoError(t, err)
+	cs, err := w.CommitClaimed(t.Context())
+	require.NoError(t, err)
+	id := w.ID()
+	c := cs[0].(*dirClaim)
+	require.NoError(t, os.Rename(root+"/slow/df"+string(id), root+"/df"+string(id)))
+	c.file.DataDir = "."
+	require.NoError(t, c.Update(t.Context(), nil))
+	c.Release()
+	_, err = d.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionDelete})
+	require.NoError(t, err)
+	assert.NoFileExists(t, root+"/df"+string(id))
+	require.NoError(t, d.Undelete(t.Context(), id))
+	cs, err = d.Claim(t.Context(), ClaimRequest{IDs: []ID{id}})
+	require.NoError(t, err)
+	r, err := cs[0].Open(t.Context())
+	require.NoError(t, err)
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	assert.Equal(t, "\nthe body\n", string(b))
+	cs[0].Release()
 }
 
 // TestIDIsUsedAgain: a message that comes with the id of one that was just delivered keeps its body, whichever moment the

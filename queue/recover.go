@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"time"
 )
 
@@ -47,11 +46,12 @@ func (d *Dir) Recover(ctx context.Context) (RecoverResult, error) {
 			}
 			switch {
 			case n.letter == 't' && d.olderThan(sp.file('t', n.id), tempAge):
-				if d.removeStale(sp.file('t', n.id)) == nil {
+				if d.removeStale(sp.file('t', n.id), nil) == nil {
 					res.Temps++
 				}
 			case n.letter == 'q' && held[n.id]:
-				if d.removeStale(sp.file('q', n.id)) == nil {
+				// A release that is finished by now has removed hf.
+				if d.removeStale(sp.file('q', n.id), func() (bool, error) { return d.exists(sp.file('h', n.id)) }) == nil {
 					res.Doubles++
 				}
 			}
@@ -89,12 +89,14 @@ func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, r
 		if !d.olderThan(sp.file('d', id), d.opts.OrphanAge) {
 			continue
 		}
-		if has, err := d.hasControl(id); has || err != nil { // it came while we looked
-			errs = append(errs, err)
-			continue
-		}
-		if d.removeStale(sp.file('d', id)) == nil {
+		err := d.removeStale(sp.file('d', id), func() (bool, error) {
+			has, err := d.hasControl(id) // it may have come while we looked
+			return !has, err
+		})
+		if err == nil {
 			res.Orphans++
+		} else if !errors.Is(err, errInUse) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -104,8 +106,8 @@ func (d *Dir) removeOrphans(ctx context.Context, sp *spool, owned map[ID]bool, r
 func (d *Dir) hasControl(id ID) (bool, error) {
 	for _, sp := range d.spools {
 		for _, letter := range []byte("tqhQT") {
-			if _, err := d.fs.Lstat(sp.file(letter, id)); !errors.Is(err, fs.ErrNotExist) {
-				return err == nil, err
+			if ok, err := d.exists(sp.file(letter, id)); ok || err != nil {
+				return ok, err
 			}
 		}
 	}

@@ -61,8 +61,9 @@ type Options struct {
 	Rescan time.Duration
 	// Drain is how long running attempts may go on when Run is told to end. Zero means 30 s.
 	Drain time.Duration
-	// MaxParked is how many claimed units may wait for their first attempt; more are released and read again. Zero means
-	// 1000.
+	// MaxParked is how many claimed units may wait for their first attempt; more, and those for destinations that do not
+	// answer or are paused, are released and read again. As many may
+	// wait for the store to take what became of them; others are released then, too, and tried again. Zero means 1000.
 	MaxParked int
 }
 
@@ -87,7 +88,8 @@ type Runner struct {
 	fresh   map[ID]struct{}    // while the store is looked through: what is known better since that began
 	running int
 	parked  int
-	open    bool // Run is running
+	kept    map[*item]*attempt // whose outcome could not be written yet; they keep their claims
+	open    bool               // Run is running
 	paused  bool
 	closed  bool
 	wake    chan struct{} // tells Run that the first timer changed
@@ -119,7 +121,7 @@ func NewRunner(o Options) *Runner {
 	if o.Drain == 0 {
 		o.Drain = 30 * time.Second
 	}
-	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
+	return &Runner{o: o, items: make(map[ID]*item), lanes: make(map[string]*lane), stalled: make(map[*lane]struct{}), kept: make(map[*item]*attempt), wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1)}
 }
 
 // Notifier is a Store that tells about units that this process made ready. The Runner uses it when it is there.
@@ -220,9 +222,7 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		}
 	}
 	r.mu.Unlock()
-	for _, c := range release {
-		c.Release()
-	}
+	releaseAll(release)
 	done := make(chan struct{})
 	go func() {
 		r.wg.Wait()
@@ -236,13 +236,14 @@ func (r *Runner) drain(cancel context.CancelFunc) {
 		cancel()
 		<-done
 	}
-	for _, it := range r.items {
-		if a := it.unsettled; a != nil {
-			it.unsettled = nil
-			if _, err := a.settle(r.ctx); err != nil {
-				r.problem(it.id, err)
-				a.giveUp()
-			}
+	r.mu.Lock()
+	kept := r.kept
+	r.kept = nil
+	r.mu.Unlock()
+	for _, a := range kept {
+		if _, err := a.settle(r.ctx); err != nil {
+			r.problem(a.u.ID, err)
+			a.giveUp()
 		}
 	}
 }
@@ -375,9 +376,7 @@ func (r *Runner) Submit(claims ...Claim) {
 	}
 	r.dispatch()
 	r.mu.Unlock()
-	for _, c := range release {
-		c.Release()
-	}
+	releaseAll(release)
 }
 
 // Wake looks through the store now, for units that other processes changed.
@@ -391,12 +390,19 @@ func (r *Runner) Wake() {
 // Pause stops attempts to one destination, or with "" to all. What is under way goes on; expiry does, too.
 func (r *Runner) Pause(dest string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var release []Claim
 	if dest == "" {
 		r.paused = true
-		return
+		for _, l := range r.lanes {
+			release = append(release, r.unpark(l)...)
+		}
+	} else {
+		l := r.lane(dest)
+		l.paused = true
+		release = r.unpark(l)
 	}
-	r.lane(dest).paused = true
+	r.mu.Unlock()
+	releaseAll(release)
 }
 
 // Resume ends Pause and forgets that a destination did not answer.

@@ -18,11 +18,9 @@ type item struct {
 	timer   int32 // place in the timer heap, -1 when not there
 	place   int32 // place in the lane's ready heap, -1 when not there
 	told    *Unit // what the store said of it last while it was being attempted
-	// unsettled is an attempt whose outcome could not be written yet. It keeps the claim.
-	unsettled *attempt
-	running   bool
-	busy      bool // was in other hands when its time came
-	overdue   bool // expire has passed: try it without regard to the lane
+	running bool
+	busy    bool // was in other hands when its time came
+	overdue bool // expire has passed: try it without regard to the lane
 }
 
 // at is when the timer has something to do: make it ready, or look at its deadline.
@@ -147,7 +145,7 @@ func (r *Runner) see(u *Unit) {
 	switch {
 	case r.closed:
 		return
-	case it != nil && it.ours():
+	case it != nil && r.ours(it):
 		return
 	case u.State > Deferred:
 		if it != nil {
@@ -164,7 +162,26 @@ func (r *Runner) see(u *Unit) {
 }
 
 // ours reports whether the Runner has the claim, or is about to ask for it.
-func (it *item) ours() bool { return it.running || it.claim != nil || it.unsettled != nil }
+func (r *Runner) ours(it *item) bool { return it.running || it.claim != nil || r.kept[it] != nil }
+
+// unpark takes back the claims of what waits in a lane that is blocked now, for the caller to release when the Runner is
+// unlocked: until the destination is back, operators and other processes may want the units.
+func (r *Runner) unpark(l *lane) (release []Claim) {
+	for _, it := range l.ready {
+		if it.claim != nil {
+			release = append(release, it.claim)
+			it.claim = nil
+			r.parked--
+		}
+	}
+	return release
+}
+
+func releaseAll(claims []Claim) {
+	for _, c := range claims {
+		c.Release()
+	}
+}
 
 func (r *Runner) newItem(u *Unit) *item {
 	it := &item{id: ID(strings.Clone(string(u.ID))), timer: -1, place: -1}
@@ -182,7 +199,7 @@ func (r *Runner) addClaim(c Claim) bool {
 	if it == nil {
 		it = r.newItem(u)
 	}
-	if it.ours() {
+	if r.ours(it) {
 		return false
 	}
 	r.learn(u.ID)
@@ -191,8 +208,8 @@ func (r *Runner) addClaim(c Claim) bool {
 		r.forget(it)
 		return false
 	}
-	if r.parked >= r.o.MaxParked {
-		return false
+	if r.parked >= r.o.MaxParked || it.place < 0 || r.blocked(it.lane, time.Now()) {
+		return false // it would wait for longer than a claim may
 	}
 	r.parked++
 	it.claim = c
@@ -480,11 +497,12 @@ func (r *Runner) destUp(l *lane) {
 	l.window = min(l.window+1, l.limit.Concurrency)
 }
 
-func (r *Runner) destDown(l *lane, now time.Time) {
+func (r *Runner) destDown(l *lane, now time.Time) (release []Claim) {
 	if l.until.After(now) {
-		return // found out by several attempts at once: count it once
+		return nil // found out by several attempts at once: count it once
 	}
 	l.failures++
 	l.window = min(r.o.InitialPerDestination, l.limit.Concurrency)
 	l.until = now.Add(r.o.DestinationBackoff.Delay(ID(l.dest), l.failures))
+	return r.unpark(l)
 }

@@ -481,6 +481,35 @@ func TestReleaseIsHeard(t *testing.T) {
 	}
 }
 
+// TestBlockedMailIsFree: what waits for a destination that does not answer or is paused is nobody's, so that an operator can
+// hold or delete it.
+func TestBlockedMailIsFree(t *testing.T) {
+	for name, dest := range map[string]string{"down": "", "paused": "example.net", "all paused": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, Options{InitialPerDestination: 1, PerDestination: 1})
+				w.answer = refused
+				before, after := w.queue("bob@example.net"), w.queue("bob@example.net")
+				stop := w.run()
+				if name == "down" {
+					assert.Len(t, w.tried(), 1)
+				} else {
+					w.runner.Pause(dest)
+				}
+				later := w.queue("bob@example.net")
+				for _, id := range []ID{before, after, later} {
+					res, err := w.dir.Admin(t.Context(), Filter{IDs: []ID{id}}, Action{Kind: ActionHold})
+					require.NoError(t, err)
+					assert.Equal(t, AdminResult{Matched: 1, Changed: 1}, res)
+				}
+				time.Sleep(6 * time.Hour)
+				assert.Len(t, w.tried(), 1)
+				stop()
+			})
+		})
+	}
+}
+
 // TestLanesAreForgotten: what is known of a destination goes when it has no more mail and its back-off and rate limit are
 // over, so that a server which runs for years keeps nothing of destinations that are gone.
 func TestLanesAreForgotten(t *testing.T) {

@@ -53,8 +53,8 @@ type ReportRcpt struct {
 // work claims a unit if need be, attempts it and settles what became of it.
 func (r *Runner) work(ctx context.Context, it *item) {
 	r.mu.Lock()
-	a := it.unsettled
-	it.unsettled = nil
+	a := r.kept[it]
+	delete(r.kept, it)
 	r.mu.Unlock()
 	if a == nil {
 		if a = r.try(ctx, it); a == nil {
@@ -62,17 +62,16 @@ func (r *Runner) work(ctx context.Context, it *item) {
 		}
 	}
 	u, err := a.settle(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		r.after(it, u)
-	case a.decided() && a.c.Valid():
-		r.problem(it.id, err)
-		r.keep(it, a)
-	default:
-		r.problem(it.id, err)
-		a.giveUp()
-		r.after(it, a.afterError(ctx))
+		return
 	}
+	r.problem(it.id, err)
+	if a.decided() && a.c.Valid() && r.keep(it, a) {
+		return
+	}
+	a.giveUp()
+	r.after(it, a.afterError(ctx))
 }
 
 // try claims a unit if need be and attempts it. It returns nil when the unit was not to be had or not due.
@@ -124,19 +123,24 @@ func (r *Runner) after(it *item, u *Unit) {
 	r.plan(it, u)
 }
 
-// keep holds on to an attempt whose outcome could not be written, to write it later.
-func (r *Runner) keep(it *item, a *attempt) {
+// keep holds on to an attempt whose outcome could not be written, to write it later. It returns false when there are too
+// many of them.
+func (r *Runner) keep(it *item, a *attempt) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.kept) >= r.o.MaxParked {
+		return false
+	}
 	r.learn(it.id)
 	it.running, it.told = false, nil
 	r.plan(it, a.u)
-	it.unsettled = a
+	r.kept[it] = a
 	// As its deadline, since it does not matter whether the destination answers.
 	r.unready(it)
 	now := time.Now()
 	it.due, it.expire = maxDue, now.Add(time.Minute).UnixNano()
 	r.place(it, now)
+	return true
 }
 
 // unclaimed is for a unit that could not be claimed: it is gone, set aside, damaged, or in other hands.
@@ -229,12 +233,14 @@ func (a *attempt) run(ctx context.Context) {
 		a.recordHosts()
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var release []Claim
 	if down == tried {
-		r.destDown(a.lane, time.Now())
+		release = r.destDown(a.lane, time.Now())
 	} else {
 		r.destUp(a.lane)
 	}
+	r.mu.Unlock()
+	releaseAll(release)
 }
 
 // recordHosts keeps the last result of each host that was talked to.

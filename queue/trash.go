@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mtakit/mtakit/queue/qf"
 )
 
 // trashDir is where deleted entries wait to be purged, inside each queue directory. sendmail does not look there.
@@ -62,15 +64,20 @@ func (d *Dir) toTrash(sp *spool, letter byte, u *Unit, dataPath, note string, go
 		return err
 	}
 	gone()
-	if err := errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.qfSync)); err != nil {
-		return err
+	err := errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.qfSync))
+	if err == nil {
+		err = d.fs.Rename(dataPath, trash+"/df"+string(u.ID))
+		switch {
+		case err == nil:
+			err = errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.dfSync))
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errCrossDevice):
+			err = nil // it had no body, or one on another file system, which stays there
+		}
 	}
-	if err := d.fs.Rename(dataPath, trash+"/df"+string(u.ID)); errors.Is(err, fs.ErrNotExist) {
-		return nil // it had no body
-	} else if err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
-	return errors.Join(d.fs.SyncDir(trash), d.syncDir(sp.dfSync))
+	return nil
 }
 
 // makeTrash makes the directory if it is missing. Nobody uses it before it is safe.
@@ -169,19 +176,43 @@ func (d *Dir) undelete(ctx context.Context, n name) error {
 		return err
 	}
 	// The body first, and safe, before the control file asks for it.
-	if err := d.fs.Rename(trash+"/df"+string(n.id), n.sp.file('d', n.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	control := trash + "/" + string(n.letter) + "f" + string(n.id)
+	at, err := d.bodySpool(n.sp, control)
+	if err != nil {
 		return err
 	}
-	if err := d.syncDir(n.sp.dfSync); err != nil {
+	if err := d.fs.Rename(trash+"/df"+string(n.id), at.file('d', n.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := d.fs.Rename(trash+"/"+string(n.letter)+"f"+string(n.id), n.sp.file(n.letter, n.id)); err != nil {
+	if err := d.syncDir(at.dfSync); err != nil {
 		return err
 	}
-	if err := d.syncDir(n.sp.qfSync); err != nil {
+	if err := d.fs.Rename(control, n.sp.file(n.letter, n.id)); err != nil {
 		return err
 	}
-	return d.tellOf(ctx, n.id)
+	return errors.Join(d.syncDir(n.sp.qfSync), d.tellOf(ctx, n.id))
+}
+
+// bodySpool is where the control file of a deleted entry says that its body belongs: a d line names another directory.
+func (d *Dir) bodySpool(sp *spool, control string) (*spool, error) {
+	f, err := d.fs.OpenFile(control, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text, err := readText(f, fi.Size())
+	if err != nil {
+		return nil, err
+	}
+	file, _ := qf.Decode(text, control) // a damaged one may come back, too
+	if s := d.spoolNamed(file.DataDir); file.DataDir != "" && s != nil {
+		return s, nil
+	}
+	return sp, nil
 }
 
 // purgeBatch is how many entries share the syncs of Purge.
@@ -225,7 +256,9 @@ func (d *Dir) purge(sp *spool, names []name, age time.Duration) (purged int, err
 			continue
 		}
 		if err := d.fs.Remove(control); err != nil {
-			errs = append(errs, err)
+			if !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 			continue
 		}
 		gone = append(gone, JournalEntry{Time: time.Now(), Action: "purge", ID: n.id})

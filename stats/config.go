@@ -1,13 +1,13 @@
 package stats
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/cflines"
 )
 
 // ErrTooManyMailers says that a configuration defines more than MaxMailers.
@@ -26,39 +26,23 @@ var builtin = [...]string{"prog", "*file*", "*include*"}
 
 // ParseConfig reads the M lines and the StatusFile option ("O StatusFile=FILE", "OSFILE") of a sendmail.cf; name appears in
 // errors. Everything from a '#' or NUL on is left out first, as mailstats does, and mailer names are cut at 20 bytes. Like
-// mailstats it knows no continued lines and reads a line of 2047 bytes and more in pieces, each a line of its own.
+// mailstats it knows no continued lines and reads a line of more than 2047 bytes in pieces, each a line of its own.
 func ParseConfig(r io.Reader, name string) (*Config, error) {
 	c := &Config{Mailers: slices.Clone(builtin[:])}
-	br := bufio.NewReaderSize(r, maxPiece)
-	for n := 1; ; {
-		piece, err := br.ReadSlice('\n')
-		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+	for line, err := range cflines.Physical(r) {
+		if err != nil {
 			return nil, err
 		}
-		if len(piece) > 0 {
-			if cerr := c.line(string(piece)); cerr != nil {
-				return nil, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: n}, Err: cerr}
-			}
-		}
-		switch err {
-		case nil:
-			n++
-		case io.EOF:
-			return c, nil
+		if err := c.line(line.Text); err != nil {
+			return nil, &mtakit.SyntaxError{Pos: mtakit.Position{File: name, Line: line.Number}, Err: err}
 		}
 	}
+	return c, nil
 }
-
-// maxPiece is how much of a line mailstats reads at once.
-const maxPiece = 2047
 
 const blanks = " \t\n\v\f\r"
 
 func (c *Config) line(line string) error {
-	if i := strings.IndexAny(line, "#\x00"); i >= 0 {
-		line = line[:i]
-	}
-	line = strings.TrimRight(line, blanks)
 	const option = "O StatusFile"
 	switch {
 	case strings.HasPrefix(line, "M"):

@@ -44,6 +44,10 @@
 //	Quarantine  a message from FromMailer quarantined
 //	Connect     a connection accepted when Text is "" or "connect", one made when it begins with "SMTP outgoing connect"
 //
+// # Portability
+//
+// On Windows the lock keeps off programs made with this module alone, and a symbolic link is followed.
+//
 // # Differences from sendmail
 //
 //   - The file is synced to disk after an update; sendmail leaves that to the system.

@@ -39,6 +39,12 @@
 // Replace builds a file aside and renames it over the old one, so that a reader sees the old map or the new one and never a
 // mix, and so that a running sendmail notices (see there).
 //
+// # Portability
+//
+// Map files are mapped into memory on Unix. On Windows they are read as a whole, a change is noticed by size and modification
+// time, locks keep off programs made with this module alone, and modes are not passed on. Replace gives its locks up there in
+// the moment of renaming, and fails when somebody else has the file open; so may an opening in that moment.
+//
 // # Differences from sendmail
 //
 //   - makemap and newaliases write in place; Replace writes aside and renames.

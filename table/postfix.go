@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,6 +16,8 @@ var (
 	ErrPostaliasFormat = errors.New("need name:value pair")
 	ErrNotLocal        = errors.New("name must be local")
 	ErrLooksLikeAlias  = errors.New(`record is in "key: value" format; is this an alias file?`)
+	// ErrContinuesNothing is about a first line that begins with white space. Postfix tells the file, but not the line.
+	ErrContinuesNothing = errors.New("logical line must not start with whitespace")
 )
 
 // defaultMaxLogical bounds a logical line, so that a file without newlines cannot fill the memory.
@@ -87,42 +88,73 @@ var errLogicalTooLong = errors.New("logical line too long")
 // scanLogical is Scan for the Postfix forms.
 func (s *Scanner) scanLogical() bool {
 	s.warning = nil
-	text, line, err := s.logical.next()
-	s.line = line
-	switch {
-	case errors.Is(err, errLogicalTooLong):
-		s.err = err
+	for {
+		text, line, err := s.logical.next()
+		s.line = line
+		switch {
+		case errors.Is(err, errLogicalTooLong):
+			s.err = err
+			return true
+		case err != nil:
+			s.readErr = err
+			return false
+		}
+		length := len(text)
+		text, _, _ = bytes.Cut(text, []byte{0}) // to Postfix it is the end
+		switch {
+		case len(text) > 0 && isSpace(text[0]):
+			s.err = continuesNothing(text, length)
+			return true
+		case !utf8.Valid(text):
+			s.err = fmt.Errorf("non-UTF-8 input \"%s\" -- ignoring this line", printable(text))
+			return true
+		case s.g.Form == Postmap:
+			s.splitPostmap(text)
+		case len(text) == 0:
+			continue
+		default:
+			s.splitPostalias(text)
+		}
+		if s.err == nil && !s.g.KeepCase {
+			s.key = foldUnicode(s.key)
+		}
 		return true
-	case err != nil:
-		s.readErr = err
-		return false
-	case !utf8.Valid(text):
-		s.err = fmt.Errorf("non-UTF-8 input %q -- ignoring this line", printable(text))
-		return true
 	}
-	if s.g.Form == Postalias {
-		s.splitPostalias(text)
-	} else {
-		s.splitPostmap(text)
-	}
-	if s.err == nil && !s.g.KeepCase {
-		s.key = foldUnicode(s.key)
-	}
-	return true
 }
 
-// printable replaces what Postfix does not print.
+// continuesNothing is the error for a line that begins with white space and has nothing before it, of a length that includes
+// what is behind a NUL.
+func continuesNothing(text []byte, length int) error {
+	const shown = 30
+	dots := ""
+	if length > shown {
+		dots = "..."
+	}
+	return fmt.Errorf("%w: \"%s%s\"", ErrContinuesNothing, printable(text[:min(len(text), shown)]), dots)
+}
+
+// printable puts a question mark for each control character and each byte that has no place in UTF-8. Like Postfix it does
+// not count how many bytes a character should have.
 func printable(text []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
+	out := bytes.Clone(text)
+	follows := func(i int) bool { return i < len(out) && out[i]&0xc0 == 0x80 }
+	for i := 0; i < len(out); i++ {
+		switch c := out[i]; {
+		case c >= ' ' && c < 0x7f:
+		case c >= 0xc2 && c <= 0xfe && follows(i+1):
+			for follows(i + 1) {
+				i++
+			}
+		default:
+			out[i] = '?'
 		}
-		return r
-	}, string(text))
+	}
+	return string(out)
 }
 
 // splitPostmap takes a logical line apart at the first white space outside double quotes.
 func (s *Scanner) splitPostmap(text []byte) {
+	all := text
 	text = bytes.TrimFunc(text, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) })
 	quoted := false
 	i := 0
@@ -138,7 +170,7 @@ func (s *Scanner) splitPostmap(text []byte) {
 	}
 found:
 	if quoted {
-		s.err = fmt.Errorf("unbalanced '\"' in '%s' -- ignoring this line", text)
+		s.err = fmt.Errorf("unbalanced '\"' in '%s' -- ignoring this line", printable(all))
 		return
 	}
 	key, value := text[:i], bytes.TrimLeft(text[i:], " \t\r\v\f")
@@ -152,16 +184,6 @@ found:
 	s.key, s.value = key, value
 }
 
-// foldUnicode folds UTF-8 rune by rune, which is Unicode's simple case folding, and sharp s to "ss".
-func foldUnicode(b []byte) []byte {
-	return bytes.ReplaceAll(bytes.Map(func(r rune) rune {
-		if r == 'ẞ' {
-			return 'ß'
-		}
-		return unicode.ToLower(unicode.ToUpper(r))
-	}, b), []byte("ß"), []byte("ss"))
-}
-
 // token is a lexical element of an address line.
 type token struct {
 	kind byte // 'a' atom, '"' quoted string, '(' comment, '[' domain literal, or the operator itself
@@ -171,12 +193,23 @@ type token struct {
 // operators are the bytes that are tokens of their own.
 const operators = "|%!()<>@,;:\\\".[]"
 
+// isBlank reports whether c is white space inside an address line.
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// blank makes a blank of white space.
+func blank(c byte) byte {
+	if isBlank(c) {
+		return ' '
+	}
+	return c
+}
+
 // tokenize takes an address line apart, blanks dropped. A backslash protects the byte behind it.
 func tokenize(b []byte) []token {
 	var toks []token
 	for i := 0; i < len(b); {
 		switch c := b[i]; {
-		case isSpace(c) || c == '\n':
+		case isBlank(c):
 			i++
 		case c == '"' || c == '[':
 			end := byte('"')
@@ -185,10 +218,12 @@ func tokenize(b []byte) []token {
 			}
 			var text []byte
 			for i++; i < len(b) && b[i] != end; i++ {
-				if b[i] == '\\' && i+1 < len(b) {
-					i++
+				if b[i] == '\\' {
+					if i++; i == len(b) {
+						break
+					}
 				}
-				text = append(text, b[i])
+				text = append(text, blank(b[i]))
 			}
 			i++
 			toks = append(toks, token{c, text})
@@ -200,22 +235,32 @@ func tokenize(b []byte) []token {
 			toks = append(toks, token{c, b[i : i+1]})
 			i++
 		default:
-			var text []byte
-			for ; i < len(b); i++ {
-				if b[i] == '\\' && i+1 < len(b) {
-					i++
-				} else if isSpace(b[i]) || strings.IndexByte(operators, b[i]) >= 0 {
-					break
-				}
-				text = append(text, b[i])
-			}
-			if len(text) == 0 {
-				i++ // a backslash at the very end
-			}
-			toks = append(toks, token{'a', text})
+			var t token
+			t, i = atom(b, i)
+			toks = append(toks, t)
 		}
 	}
 	return toks
+}
+
+// atom reads the atom that begins at i. One with blanks, control characters or operators is the same as a quoted string.
+func atom(b []byte, i int) (t token, end int) {
+	t.kind = 'a'
+	for ; i < len(b); i++ {
+		if b[i] == '\\' {
+			if i++; i == len(b) {
+				break
+			}
+		} else if isBlank(b[i]) || strings.IndexByte(operators, b[i]) >= 0 {
+			break
+		}
+		c := blank(b[i])
+		if c <= ' ' || c == 0x7f || strings.IndexByte(operators, c) >= 0 {
+			t.kind = '"'
+		}
+		t.text = append(t.text, c)
+	}
+	return t, i
 }
 
 // commentLen returns the length of the comment that b begins with, nested ones included.
@@ -237,11 +282,15 @@ func commentLen(b []byte) int {
 	return len(b)
 }
 
-// join prints tokens: a blank between two words and behind a comma; quoted strings with their quotes when external.
+// join prints tokens: a blank between two words, behind a comma and before a <; quoted strings with their quotes when
+// external.
 func join(toks []token, external bool) []byte {
 	var out []byte
 	word := func(t token) bool { return strings.IndexByte(`a"([`, t.kind) >= 0 }
 	for i, t := range toks {
+		if n := len(out); t.kind == '<' && n > 0 && out[n-1] != ' ' {
+			out = append(out, ' ')
+		}
 		switch {
 		case t.kind == '"' && external, t.kind == '[':
 			end := byte('"')
@@ -259,7 +308,7 @@ func join(toks []token, external bool) []byte {
 		default:
 			out = append(out, t.text...)
 		}
-		if i+1 < len(toks) && (t.kind == ',' || word(t) && word(toks[i+1])) {
+		if t.kind == ',' || i+1 < len(toks) && word(t) && word(toks[i+1]) {
 			out = append(out, ' ')
 		}
 	}

@@ -77,7 +77,7 @@ func Replace(ctx context.Context, path string, o *ReplaceOptions, write func(w i
 	renamed := false
 	defer func() {
 		if !renamed {
-			_ = d.FS.Remove(path + ".tmp")
+			_ = removeOpen(d.FS, tmp, path+".tmp")
 		}
 		tmp.Close()
 	}()
@@ -165,7 +165,7 @@ func openAside(ctx context.Context, name string, d *ReplaceOptions) (vfs.File, e
 		}
 		if err != nil || !same || !created {
 			if err == nil && same {
-				err = d.FS.Remove(name) // its builder is gone
+				err = removeOpen(d.FS, f, name) // its builder is gone
 			}
 			f.Close()
 			return false, err

@@ -16,5 +16,11 @@ func letGo(tmp vfs.File, lock *Lock) {
 	lock.file = nil
 }
 
+// removeOpen removes a file that we have open, after closing it.
+func removeOpen(fsys vfs.FS, f vfs.File, name string) error {
+	f.Close()
+	return fsys.Remove(name)
+}
+
 // setTime does nothing: no sendmail has the old file open.
 func setTime(vfs.File, time.Time) error { return nil }

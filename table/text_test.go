@@ -71,6 +71,26 @@ func TestParse(t *testing.T) {
 			text: "Root: ann,bob ,\n\tCarol@X\n\"a b\": \"|c d\"\nx@y: z\na, b: c\ne:\nf (g): \"\"\n",
 			want: []string{"root=ann, bob, Carol@X", "a b=\"|c d\"", "f (g)=\"\""},
 			errs: []string{"f:4:1: name must be local", "f:5:1: need name:value pair", "f:6:1: need name:value pair"}},
+		// The rest is what postmap and postalias of Postfix 3.7.11 do.
+		{name: "postmap continues nothing", grammar: table.Grammar{Form: table.Postmap}, text: "\n \ta b\n c\nd e\n", want: []string{"d=e"},
+			errs: []string{`f:2:1: logical line must not start with whitespace: " ?a b c"`}},
+		{name: "postmap continues nothing, at length", grammar: table.Grammar{Form: table.Postmap}, text: "\v" + strings.Repeat("x", 29) + "y\n",
+			errs: []string{`f:1:1: logical line must not start with whitespace: "?` + strings.Repeat("x", 29) + `..."`}},
+		{name: "postmap no UTF-8", grammar: table.Grammar{Form: table.Postmap}, text: "\"a\xff\xc3\xa4\x01\u00ad b\n",
+			errs: []string{"f:1:1: non-UTF-8 input \"\"a?\xc3\xa4?\u00ad b\" -- ignoring this line"}},
+		{name: "postmap unbalanced quote", grammar: table.Grammar{Form: table.Postmap}, text: "a\" b\t\r\n",
+			errs: []string{"f:1:1: unbalanced '\"' in 'a\" b??' -- ignoring this line"}},
+		{name: "postmap ends at a NUL", grammar: table.Grammar{Form: table.Postmap}, text: "a b\x00c\xff\n", want: []string{"a=b"}},
+		{name: "postmap folds to several characters", grammar: table.Grammar{Form: table.Postmap},
+			text: "\u0130\u0149\ufb00\u0390\u1e9e v\n", want: []string{"i\u0307\u02bcnff\u03b9\u0308\u0301ss=v"}},
+		{name: "postmap folds Cherokee to upper case", grammar: table.Grammar{Form: table.Postmap}, text: "\uab70\u13a0\u13f8 v\n",
+			want: []string{"\u13a0\u13a0\u13f0=v"}},
+		{name: "postmap has a dotless i", grammar: table.Grammar{Form: table.Postmap}, text: "\u0131I\u212a v\n", want: []string{"\u0131ik=v"}},
+		{name: "postalias blanks", grammar: table.Grammar{Form: table.Postalias}, text: "a: b<c>,d ,\ne: \"x\ty\"\r\nf: (x\ty)[1\t2]<z\n",
+			want: []string{"a=b <c>, d, ", `e="x y"`, "f=(x\ty) [1 2] <z"}},
+		{name: "postalias atoms that need quotes", grammar: table.Grammar{Form: table.Postalias}, text: "a\\ b: c\\ d \\\"x \x01 \v \\j\n",
+			want: []string{"a b=\"c d\" \"\\\"x\" \"\x01\" \"\v\" j"}},
+		{name: "postalias without text", grammar: table.Grammar{Form: table.Postalias}, text: "\x00a: b\nc: d\n", want: []string{"c=d"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

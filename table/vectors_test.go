@@ -559,6 +559,8 @@ func parsePostfix(v vector, content []byte) (res textResult, err error) {
 			g.KeepCase = true
 		case w == "-n":
 			nul = ""
+		case w == "-r":
+			g.Duplicates = table.KeepLast
 		case w == "hash" || w == "btree":
 		case strings.HasPrefix(w, "("):
 		case strings.HasPrefix(w, "-"):
@@ -575,6 +577,8 @@ func parsePostfix(v vector, content []byte) (res textResult, err error) {
 		where := fmt.Sprintf("SOURCE, line %d", e.Pos.Line)
 		if errors.Is(e, table.ErrDuplicate) {
 			where = "SOURCE.db"
+		} else if errors.Is(e, table.ErrContinuesNothing) {
+			where = "SOURCE"
 		}
 		res.messages = append(res.messages, fmt.Sprintf("%s: warning: %s: %v", words[0], where, e.Err))
 	}

@@ -13,7 +13,7 @@
 //
 // It is the text form of makemap(8): the key ends at the first white space, the value is the rest of the line. There are
 // no continuation lines; a number sign in a value is part of it. ASCII letters of keys are folded. When a key comes twice,
-// the first entry stands and Parse reports the other one.
+// the first entry stands and Parse reports the other one. A line may have 1022 bytes, unless Parser.MaxLine says otherwise.
 //
 // # Look-up
 //

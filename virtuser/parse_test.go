@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,40 +14,44 @@ import (
 	"github.com/mtakit/mtakit"
 )
 
+// The form of lines is that of package maptext, where it is tested; here, keys are addresses, whole or in parts.
 func TestParse(t *testing.T) {
-	const text = "# domains\n\nAnn@Example.org\tann\n leading x\nbob@example.org\nann@example.org  other\njoe@example.org \t error:5.1.1:550 a  b\nlast@example.org z"
+	text := "Joe+*@Example.org\tann\n@example.org  error:5.1.1:550 a # b\n x y\nbob@example.org\njoe+*@example.org other\n@" + long + "\n"
 	f, err := Parse(strings.NewReader(text), "vt")
-	var entries []Entry
-	for e := range f.All() {
-		entries = append(entries, e)
+	assert.EqualError(t, err, `vt:3:1: leading space
+vt:4:1: no value for key "bob@example.org"
+vt:5:1: duplicate key "joe+*@example.org", first given on line 1
+vt:6:1: line too long: 1023 bytes, at most 1022 are allowed`)
+	for _, want := range []error{ErrLeadingSpace, ErrNoValue, ErrDuplicate, ErrLineTooLong} {
+		assert.ErrorIs(t, err, want)
 	}
 	at := func(line int) mtakit.Position { return mtakit.Position{File: "vt", Line: line, Col: 1} }
 	assert.Equal(t, []Entry{
-		{"Ann@Example.org", "ann", at(3)},
-		{"ann@example.org", "other", at(6)},
-		{"joe@example.org", "error:5.1.1:550 a  b", at(7)},
-		{"last@example.org", "z", at(8)},
-	}, entries)
-	assert.Equal(t, 4, f.Len())
-	assert.ErrorIs(t, err, ErrLeadingSpace)
-	assert.ErrorIs(t, err, ErrNoValue)
-	assert.ErrorIs(t, err, ErrDuplicate)
-	assert.Equal(t, `vt:4:1: leading space
-vt:5:1: no value for key "bob@example.org"
-vt:6:1: duplicate key "ann@example.org", first given on line 3`, err.Error())
-
-	v, ok, err := f.Lookup(context.Background(), "ANN@example.org")
-	require.NoError(t, err)
-	assert.True(t, ok)
-	assert.Equal(t, "ann", v, "the first entry stands")
-
+		{"Joe+*@Example.org", "ann", at(1)},
+		{"@example.org", "error:5.1.1:550 a # b", at(2)},
+		{"joe+*@example.org", "other", at(5)},
+	}, slices.Collect(f.All()))
+	assert.Equal(t, 3, f.Len())
+	v, pos, ok, err := f.LookupPosition(t.Context(), "JOE+*@example.org")
+	assert.Equal(t, []any{"ann", at(1), true, nil}, []any{v, pos, ok, err})
+	v, ok, err = f.Lookup(t.Context(), "joe+x@example.org")
+	assert.Equal(t, []any{"", false, nil}, []any{v, ok, err}, "a File knows keys, not addresses")
 	var out bytes.Buffer
 	_, err = f.WriteTo(&out)
 	require.NoError(t, err)
 	assert.Equal(t, text, out.String())
+}
 
-	_, err = Parse(strings.NewReader("k "+strings.Repeat("x", 2000)), "vt")
-	assert.ErrorIs(t, err, ErrLineTooLong)
+// long is a key and its value, 1022 bytes.
+var long = strings.Repeat("x", 1018) + " ann"
+
+func TestParserLimits(t *testing.T) {
+	f, err := (&Parser{MaxLine: 1023}).Parse(strings.NewReader("@"+long), "vt")
+	require.NoError(t, err)
+	assert.Equal(t, 1, f.Len())
+	f, err = (&Parser{MaxSize: 7}).Parse(strings.NewReader("a@b.test c"), "vt")
+	assert.EqualError(t, err, "vt: file too large (limit is 7 bytes)")
+	assert.Nil(t, f)
 }
 
 // The order of keys, and what a value may use of the address.

@@ -15,7 +15,7 @@ import (
 	"github.com/mtakit/mtakit/queue"
 )
 
-// exit is an error with the code that the program ends with.
+// exit is an error with the code that the program ends with. Without err there is nothing left to say.
 type exit struct {
 	code int
 	err  error
@@ -23,14 +23,18 @@ type exit struct {
 
 func (e *exit) Error() string { return e.err.Error() }
 
-// fail prints an error and returns its exit code, that of a wrong usage when it has none.
+// fail prints an error and returns its exit code, that of a wrong usage when it has none. A plain listing complains on standard
+// output, as sendmail does.
 func (c *command) fail(err error) int {
-	fmt.Fprintln(c.err, err)
 	var e *exit
-	if errors.As(err, &e) {
-		return e.code
+	if !errors.As(err, &e) {
+		fmt.Fprintln(c.err, err)
+		return exUsage
 	}
-	return exUsage
+	if e.err != nil {
+		fmt.Fprintln(c.err, e.err)
+	}
+	return e.code
 }
 
 // places takes the options that say which queue is meant out of args: -C file, -Ac, -oQ dir, and with all any
@@ -90,24 +94,33 @@ func (c *command) configure() (args []string, err error) {
 			return nil, nil
 		}
 	}
-	f, err := sendmailcf.Read(c.config)
+	var known []string
+	if c.dir != "" {
+		known = append(known, "QueueDirectory")
+	}
+	f, err := sendmailcf.Read(c.config, known...)
 	switch {
 	case f == nil && !c.given && errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case f == nil:
 		return nil, &exit{exOSFile, fmt.Errorf("%s: line 0: cannot open: %s", c.config, strerror.Text(err))}
-	case err != nil:
-		return nil, &exit{exSoftware, err}
 	}
+	remarks := f.Remarks
 	for _, o := range f.Options {
-		arg := "-O" + o.Name + "=" + o.Value
-		_, _, _, err := queue.ParseMailqArgs([]string{arg})
-		switch {
-		case err == nil:
-			args = append(args, arg)
-		case !errors.Is(err, queue.ErrNotMailq): // an option of listings with a bad value
-			return nil, &exit{exSoftware, fmt.Errorf("%s: %s: %w", c.config, o.Name, err)}
+		arg, says, oerr := listingOption(o.Name, o.Value)
+		for _, text := range says {
+			remarks = append(remarks, fmt.Sprintf("%s: line %d: %s", c.config, o.Line, text))
 		}
+		err = errors.Join(err, oerr)
+		if arg != "" {
+			args = append(args, arg)
+		}
+	}
+	if err != nil {
+		return nil, &exit{exSoftware, errors.New(strings.Join(remarks, "\n"))}
+	}
+	for _, text := range remarks {
+		fmt.Fprintln(c.err, text)
 	}
 	c.groups = f.Queues
 	if c.dir == "" {

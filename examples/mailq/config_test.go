@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,11 +79,20 @@ func TestConfiguration(t *testing.T) {
 		{[]string{"-C", write(t, "O QueueDirectory=%[1]s\nQmqueue, P=%[1]s/slow\n", root)}, 0, []string{"Total requests: 1", root + "/slow"}, ""},
 		{[]string{"-C", write(t, "O QueueDirectory=%s\nQsame, r=3\n", root)}, 0, []string{"Total requests: 2"}, ""}, // sendmail shows it twice
 		{[]string{"hold", "-C", write(t, "O QueueDirectory=%s\nQsame, r=3\n", root)}, 0, []string{"would change 1"}, ""},
-		{[]string{"-C", write(t, "Qslow, Z=3\n")}, exSoftware, []string{":1: Qslow: unknown queue equate Z="}, ""},
-		{[]string{"-C", write(t, "O MinQueueAge=soon\n")}, exSoftware, []string{"MinQueueAge"}, ""},
+		{[]string{"-C", write(t, "O QueueDirectory=/q\nQslow, Z=3\n")}, exSoftware, []string{": line 2: Qslow: unknown queue equate Z=\n"}, ""},
+		{[]string{"-C", write(t, "O QueueDirectory=%s\nO MinQueueAge=son\n", root)}, 0, []string{": line 2: Invalid time unit `o'\n", ": line 2: Invalid time unit `n'\n", "Total requests: 1"}, ""},
+		{[]string{"-C", write(t, "O QueueSort=x\n")}, exSoftware, []string{": line 1: Option QueueSort used as abbreviation for QueueSortOrder\n", ": line 1: Invalid queue sort order \"x\"\n"}, ""},
+		{[]string{"-C", cf, "-OFoo=1"}, exSoftware, []string{"readcf: unknown option name Foo\n"}, "request"},
+		{[]string{"-C", cf, "-OLogLevel=3", "-o", "i", "-vnN", "never", "-fx"}, 0, []string{"Total requests: 3"}, ""},
+		{[]string{"-C", cf, "-sender", "x"}, exUsage, []string{"-sender goes with -json"}, "request"},
+		{[]string{"-C", cf, "-json", "-sender", "ann@example.org"}, 0, []string{"<ann@example.org>"}, ""},
+		{[]string{"-C", cf, "-json", "-nonsense"}, exUsage, []string{"flag provided but not defined: -nonsense"}, ""},
 		{[]string{"-C", "/nowhere/x.cf"}, exOSFile, []string{"/nowhere/x.cf: line 0: cannot open: No such file or directory"}, ""},
 		{[]string{"-oQ", "/nowhere/at/all"}, exConfig, []string{"can not chdir(/nowhere/at/all/): No such file or directory"}, ""},
-		{[]string{"-C"}, exUsage, []string{"option requires an argument -- 'C'"}, ""},
+		{[]string{"-C"}, exOSFile, []string{"sendmail.cf: line 0: cannot open: No such file or directory"}, ""},
+		{[]string{"-vO"}, exUsage, []string{"mailq: option requires an argument -- O\n"}, ""},
+		{[]string{"-o", ""}, exSoftware, []string{"readcf: unknown option name 0x0\n"}, ""},
+		{[]string{"-bi"}, exUsage, []string{"mailq: -bi is for sendmail\n"}, ""},
 		{[]string{"hold", "-OMinQueueAge=3h"}, exUsage, []string{"not an option"}, ""},
 	} {
 		out, code := mailq(t, c.args...)
@@ -120,12 +130,22 @@ func TestBesideSendmail(t *testing.T) {
 	text = append([]byte("V10/Berkeley\nDjmx.example.org\nO Timeout.ident=0\nO DontProbeInterfaces=True\nMlocal, P=/bin/false, F=l, A=x\nMprog, P=/bin/false, F=l, A=x\nSparse=0\nR$*	$#local $: $1\n"), text...)
 	require.NoError(t, os.WriteFile(cf, text, 0o644))
 	for _, args := range []string{"", "-v", "-qGslow", "-qGFAST", "-qGmqueue", "-qGnone", "-qIA", "-qRslow", "-v -qGslow", "-qQ", "-OQueueSortOrder=time -qGslow",
-		"-oQ" + root, "-OQueueDirectory=" + root} {
-		theirs := exec.Command("unshare", append([]string{"--uts", "sh", "-c", `hostname mx.example.org && exec "$0" "$@"`, path, "-C", cf, "-bp"}, strings.Fields(args)...)...)
-		want, err := theirs.CombinedOutput()
-		require.NoError(t, err, "%s", want)
-		got, code := mailq(t, append([]string{"-C", cf}, strings.Fields(args)...)...)
-		assert.Zero(t, code)
-		assert.Equal(t, string(want), got, "mailq %s", args)
+		"-oQ" + root, "-OQueueDirectory=" + root, "-OFoo=1", "-OLogLevel=3", "-OLog=3", "-OTimeout.queuewarn=1h", "-OCheck=1", "-O=x", "-OQueueSortOrder=zz",
+		"-OQueueSortOrder=", "-OMinQueueAge=abc", "-OMinQueueAge=5x", "-OMaxQueueAge=", "-OMaxQueueRunSize=1x", "-OQueueLA=abc", "-oq5", "-oZ", "-oi -om",
+		"-o=", "-O QueueFactor=abc", "-oQ/no/such", "-OQueueDirectory=", "-bq", "-bp", "-qX", "-q!x", "-q5x", "-q", "-q5m", "-qf", "-qp3", "-q!", "-qG", "-q!Gslow",
+		"-qGa -qGb", "-Nnever", "-Nfoo", "-Nsuccess,delay", "-RFULL", "-Rfoo", "-B7bit", "-Bfoo", "-Q", "-Qx", "-vnti", "-fx -F y -h3 -pSMTP -em -Lx -s -c -m -rz -Vx",
+		"-qQ -qIx", "-qSann -qR!slow", "-qI", "-Am"} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			theirs := exec.CommandContext(t.Context(), "unshare", append([]string{"--uts", "sh", "-c", `hostname mx.example.org && exec "$0" "$@"`, path, "-C", cf, "-bp"}, strings.Fields(args)...)...)
+			want, err := theirs.Output()
+			var failed *exec.ExitError
+			if !errors.As(err, &failed) {
+				require.NoError(t, err, "%s", want)
+			}
+			got, code := mailq(t, append([]string{"-C", cf}, strings.Fields(args)...)...)
+			assert.Equal(t, theirs.ProcessState.ExitCode(), code)
+			assert.Equal(t, string(want), got)
+		})
 	}
 }

@@ -1,6 +1,6 @@
 // Mailq lists the mail queue as sendmail's mailq does, byte for byte, and changes it.
 //
-//	mailq [-v] [-qQ|-qL] [-qGgroup] [-q[!]Itext] [-q[!]Stext] [-q[!]Rtext] [-OName=value ...]
+//	mailq [-v] [-qQ|-qL] [-qGgroup] [-q[!]Itext] [-q[!]Stext] [-q[!]Rtext] [-OName=value ...] [options of sendmail(8)]
 //	mailq -json [filters]
 //	mailq hold|release|delete|requeue|retry|bounce [filters] [-y] [-m text]
 //	mailq deleted | undelete -id ID... | purge [-older AGE] [-y]
@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mtakit/mtakit/examples/internal/getopt"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/queue"
 )
@@ -54,7 +55,8 @@ func main() {
 type command struct {
 	out, err io.Writer
 	config   string // the configuration file
-	given    bool   // it was named on the command line
+	given    bool   // it was named on the command line, and
+	named    bool   // by -C
 	dir      string
 	moved    bool // dir was
 	groups   []sendmailcf.Queue
@@ -75,25 +77,22 @@ func (c *command) run(ctx context.Context, args []string) int {
 
 // list prints the queue.
 func (c *command) list(ctx context.Context, args []string) int {
-	args, err := c.places(args, false)
-	if err != nil {
-		return c.fail(err)
-	}
-	_, dir, rest, err := queue.ParseMailqArgs(args)
-	if err != nil {
-		return c.fail(err)
-	}
-	if dir != "" {
-		c.dir = dir
-	}
-	asJSON := slices.ContainsFunc(rest, isJSON)
+	asJSON := slices.ContainsFunc(args, isJSON)
+	stderr := c.err
+	var err error
 	if asJSON {
-		if rest, err = c.flags("mailq", slices.DeleteFunc(rest, isJSON)); err != nil {
-			return exUsage // package flag has said it
-		}
+		args, err = c.jsonOptions(args)
+	} else {
+		c.err = c.out // where sendmail complains, but for wrong letters
+		args, err = c.options(args)
 	}
-	if len(rest) > 0 {
-		return c.fail(fmt.Errorf("mailq: what is %q?", rest[0]))
+	var wrong *getopt.Error
+	if errors.As(err, &wrong) {
+		fmt.Fprintf(stderr, "mailq: %s\n", wrong.Short())
+		return exUsage
+	}
+	if err != nil {
+		return c.fail(err)
 	}
 	configured, err := c.configure()
 	if err != nil {
@@ -116,6 +115,27 @@ func (c *command) list(ctx context.Context, args []string) int {
 		return exTemp
 	}
 	return 0
+}
+
+// jsonOptions reads the command line of -json, which has filters besides the options of a listing. It returns the latter.
+func (c *command) jsonOptions(args []string) (listing []string, err error) {
+	if args, err = c.places(args, false); err != nil {
+		return nil, err
+	}
+	_, dir, rest, err := queue.ParseMailqArgs(args)
+	if err != nil {
+		return nil, err
+	}
+	if dir != "" {
+		c.dir = dir
+	}
+	if rest, err = c.flags("mailq", slices.DeleteFunc(rest, isJSON)); err != nil {
+		return nil, &exit{exUsage, nil} // package flag has said it
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("mailq: what is %q?", rest[0])
+	}
+	return args, nil
 }
 
 func isJSON(s string) bool { return s == "-json" || s == "--json" }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/mtakit/mtakit/examples/internal/progress"
 	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
+	"github.com/mtakit/mtakit/table/bdb"
 )
 
 // build reads the source and replaces the map, or adds to it.
@@ -25,18 +27,21 @@ func (c *command) build(ctx context.Context, engine table.Engine, path string, c
 		}
 		defer lock.Close()
 		o.Lock = lock
-		var dups bool
-		if old, dups, err = c.open(ctx, engine, path, table.OpenOptions{Locked: true, NUL: table.NULNever}); err != nil {
+		var meta bdb.Meta
+		if old, meta, err = c.open(ctx, engine, path, table.OpenOptions{Locked: true, NUL: table.NULNever}); err != nil {
 			return c.cannotOpen(err)
 		}
 		defer old.Close()
-		if dups {
+		if meta.Type == "btree" {
+			engine = bdb.Btree() // also when the type is implicit
+		}
+		if meta.Duplicates {
 			if into == table.KeepFirst {
 				c.seen = make(map[string]bool)
 			}
 			into = table.KeepAll
 		} else if into == table.KeepAll {
-			return c.cannotOpen(foreign(table.ErrNotDatabase)) // the file cannot become one with duplicates
+			return c.cannotOpen(syscall.EINVAL) // the file cannot become one with duplicates
 		}
 	}
 	b, err := engine.NewBuilder(table.BuildOptions{Duplicates: into})

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
+	"github.com/mtakit/mtakit/internal/cflines"
 	"github.com/mtakit/mtakit/table"
 )
 
@@ -37,7 +37,11 @@ func (c *command) readConfig() (conf config, err error) {
 		return conf, err
 	}
 	defer f.Close()
-	err = sendmailcf.Lines(f, func(_ int, line string) {
+	for l, err := range cflines.Logical(f) {
+		if err != nil {
+			return conf, err
+		}
+		line := l.Text
 		switch {
 		case strings.HasPrefix(line, "K"):
 			if w := strings.Fields(line[1:]); len(w) >= 3 {
@@ -49,8 +53,8 @@ func (c *command) readConfig() (conf config, err error) {
 				conf.owner = c.trustedUser(strings.TrimSpace(value))
 			}
 		}
-	})
-	return conf, err
+	}
+	return conf, nil
 }
 
 // trustedUser finds the owner for new maps. Only root can give files away.

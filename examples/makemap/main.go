@@ -191,6 +191,9 @@ func (c *command) listClasses(letter byte) {
 
 // cannotOpen complains about the map as a whole.
 func (c *command) cannotOpen(err error) int {
+	if err = foreign(err); c.class == "implicit" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL)) {
+		err = sendmailError("Unknown database type") // none of those that the original then tries can do it
+	}
 	fmt.Fprintf(c.stderr, "makemap: error opening type %s map %s: %s\n", c.class, c.name, strerror.Text(err))
 	return exCantCreat
 }
@@ -249,24 +252,22 @@ func (c *command) checkFile(path string) error {
 	return nil
 }
 
-// open opens the map that is there. One of the other access method is an error, as it is for libdb.
-func (c *command) open(ctx context.Context, engine table.Engine, path string, o table.OpenOptions) (m table.Map, dups bool, err error) {
-	m, err = engine.Open(ctx, path, o)
-	if err != nil {
-		return nil, false, foreign(err)
+// open opens the map that is there. One of the other access method is an error, as it is for libdb; to implicit both are right.
+func (c *command) open(ctx context.Context, engine table.Engine, path string, o table.OpenOptions) (m table.Map, meta bdb.Meta, err error) {
+	if m, err = engine.Open(ctx, path, o); err != nil {
+		return nil, meta, err
 	}
 	if f, ok := m.(*bdb.File); ok {
-		meta, err := f.Meta(ctx)
-		if err == nil && (meta.Type == "btree") != (c.class == "btree") {
+		meta, err = f.Meta(ctx)
+		if err == nil && c.class != "implicit" && meta.Type != c.class {
 			err = syscall.EINVAL
 		}
 		if err != nil {
 			m.Close()
-			return nil, false, err
+			return nil, meta, err
 		}
-		return m, meta.Duplicates, nil
 	}
-	return m, false, nil
+	return m, meta, nil
 }
 
 // foreign gives files that are no map at all the error that libdb gives.
@@ -284,9 +285,9 @@ func (c *command) dump(ctx context.Context, engine table.Engine, path string) in
 		return c.cannotOpen(err)
 	}
 	defer m.Close()
-	sep := "\t"
+	sep := []byte{'\t'}
 	if c.grammar.Separator != 0 {
-		sep = string(rune(c.grammar.Separator))
+		sep[0] = c.grammar.Separator
 	}
 	out := bufio.NewWriterSize(c.stdout, 64<<10)
 	for rec, err := range m.All() {
@@ -295,7 +296,7 @@ func (c *command) dump(ctx context.Context, engine table.Engine, path string) in
 			fmt.Fprintf(c.stderr, "makemap: %v\n", err)
 			return exDataErr
 		}
-		fmt.Fprint(out, table.Printable(rec.Key), sep, table.Printable(rec.Value), "\n")
+		fmt.Fprintf(out, "%s%s%s\n", table.Printable(rec.Key), sep, table.Printable(rec.Value))
 	}
 	if err := out.Flush(); err != nil {
 		fmt.Fprintf(c.stderr, "makemap: %s\n", strerror.Text(err))

@@ -102,7 +102,9 @@ func (c *command) run(ctx context.Context, args []string) int {
 func (c *command) option(letter byte, arg string) error {
 	switch letter {
 	case 'C':
-		c.config = arg
+		if c.config = arg; arg == "" {
+			c.config = "sendmail.cf"
+		}
 	case 'O':
 		c.conf.Set(arg)
 	case 'o':
@@ -113,8 +115,8 @@ func (c *command) option(letter byte, arg string) error {
 		}
 	case 'b':
 		switch {
-		case arg == "i":
-		case strings.Contains("adDhHmpPstv", arg[:1]):
+		case strings.HasPrefix(arg, "i"):
+		case arg != "" && strings.IndexByte("adDhHmpPstv", arg[0]) >= 0:
 			return fmt.Errorf("newaliases: -b%s is for sendmail", arg)
 		default:
 			//lint:ignore ST1005 sendmail's words

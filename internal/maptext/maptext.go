@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strings"
 
 	"github.com/mtakit/mtakit"
@@ -23,8 +24,25 @@ var (
 	ErrDuplicate    = errors.New("duplicate key")
 )
 
-// maxLine is the number of bytes that a line may have before its newline. sendmail: makemap.c.
-const maxLine = 1022
+// Limits bounds what is read. Zero fields mean the defaults.
+type Limits struct {
+	MaxLine int   // bytes of a line without its newline; default 1022, as in sendmail's makemap
+	MaxSize int64 // bytes of a file; default 1 GiB
+}
+
+func (l Limits) maxLine() int {
+	if l.MaxLine > 0 {
+		return l.MaxLine
+	}
+	return 1022
+}
+
+func (l Limits) maxSize() int64 {
+	if l.MaxSize > 0 {
+		return min(l.MaxSize, math.MaxInt64-1)
+	}
+	return 1 << 30
+}
 
 // Entry is one line.
 type Entry struct {
@@ -40,16 +58,22 @@ type File struct {
 }
 
 // Parse reads a table. It keeps every good entry and joins a *mtakit.SyntaxError for each bad line; when a key comes
-// twice, the first one stands.
-func Parse(r io.Reader, name string) (*File, error) {
-	text, err := io.ReadAll(r)
+// twice, the first one stands. A table that cannot be read to its end, or is larger than the limit, is an error without File.
+func Parse(r io.Reader, name string, limits Limits) (*File, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limits.maxSize()+1))
+	if err == nil && int64(len(text)) > limits.maxSize() {
+		err = fmt.Errorf("file too large (limit is %d bytes)", limits.maxSize())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	f := &File{text: text, index: make(map[string]int)}
-	errs := []error{err}
+	var errs []error
 	for lineno := 1; len(text) > 0; lineno++ {
 		var line []byte
 		line, text, _ = bytes.Cut(text, []byte("\n"))
 		pos := mtakit.Position{File: name, Line: lineno, Col: 1}
-		key, value, ok, err := parseLine(line)
+		key, value, ok, err := parseLine(line, limits.maxLine())
 		if ok {
 			err = f.add(Entry{key, value, pos})
 		}
@@ -70,7 +94,7 @@ func (f *File) add(e Entry) error {
 	return nil
 }
 
-func parseLine(line []byte) (key, value string, ok bool, err error) {
+func parseLine(line []byte, maxLine int) (key, value string, ok bool, err error) {
 	switch {
 	case len(line) == 0 || line[0] == '#':
 		return "", "", false, nil

@@ -17,6 +17,24 @@ const attempts = 4
 // Open examines the file with the eyes of id and opens it for reading. Absent and Refused classify the error; any
 // other error means that it cannot be told whether there is a file and what it says.
 func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
+	s := r.Search(id, rules)
+	return s.Open(name)
+}
+
+// Search is for opening the first that is there of several files, at once. It must not be kept.
+type Search struct {
+	root  *Root
+	id    Identity
+	rules Rules
+	safe  string // a directory, relative to the root, that was found safe
+}
+
+// Search begins a search.
+func (r *Root) Search(id Identity, rules Rules) Search { return Search{root: r, id: id, rules: rules} }
+
+// Open is Root.Open, which does not look again at directories that an earlier call found safe.
+func (s *Search) Open(name string) (*File, error) {
+	r := s.root
 	if !path.IsAbs(name) {
 		return nil, Denied // sendmail has no directory to resolve a relative name in
 	}
@@ -27,11 +45,11 @@ func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
 	if len(parts) == 0 {
 		return nil, NotRegular
 	}
-	if r.absent(parts, id, rules) {
+	if s.absent(parts) {
 		return nil, unix.ENOENT
 	}
 	for range attempts {
-		f, err := r.open(parts, id, rules)
+		f, err := r.open(parts, s.id, s.rules)
 		if err != ErrChanged {
 			return f, err
 		}
@@ -42,13 +60,17 @@ func (r *Root) Open(name string, id Identity, rules Rules) (*File, error) {
 // absent reports whether there is plainly no such file, and nothing to complain about: each directory above it is a safe
 // one, and no link, that id may search. Most files that are looked for are not there, and telling so costs one system call
 // a directory here, three in a walk. False says nothing.
-func (r *Root) absent(parts []string, id Identity, rules Rules) bool {
-	name := strings.Join(parts, "/")
+func (s *Search) absent(parts []string) bool {
+	fd, name := s.root.fd, strings.Join(parts, "/")
 	var st unix.Stat_t
-	if unix.Fstatat(r.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT {
+	if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT {
 		return false
 	}
-	w := &walk{root: r, id: id, trust: rules.TrustSticky}
+	dir, _ := path.Split(name)
+	if dir != "" && dir == s.safe {
+		return true
+	}
+	w := &walk{root: s.root, id: s.id, trust: s.rules.TrustSticky}
 	if w.start() != nil {
 		return false
 	}
@@ -58,13 +80,17 @@ func (r *Root) absent(parts []string, id Identity, rules Rules) bool {
 			return false
 		}
 		end += len(part)
-		if unix.Fstatat(r.fd, name[:end], &st, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+		if unix.Fstatat(fd, name[:end], &st, unix.AT_SYMLINK_NOFOLLOW) != nil ||
 			st.Mode&unix.S_IFMT != unix.S_IFDIR || w.examine(&st) != nil {
 			return false
 		}
 		end++
 	}
-	return w.first == ""
+	if w.first != "" {
+		return false
+	}
+	s.safe = dir
+	return true
 }
 
 func (r *Root) open(parts []string, id Identity, rules Rules) (*File, error) {

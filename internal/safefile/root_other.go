@@ -24,3 +24,12 @@ func (*Root) Open(string, Identity, Rules) (*File, error) { return nil, errors.E
 
 // UnsafeDirs finds none.
 func (*Root) UnsafeDirs(string, Identity, Rules) ([]UnsafeDir, bool) { return nil, false }
+
+// Search finds nothing.
+type Search struct{}
+
+// Search returns a Search that finds nothing.
+func (*Root) Search(Identity, Rules) Search { return Search{} }
+
+// Open fails.
+func (*Search) Open(string) (*File, error) { return nil, errors.ErrUnsupported }

@@ -243,13 +243,13 @@ func (m *Mem) rename(oldname, newname string) error {
 	}
 	old := to.entries[newbase]
 	switch {
-	case old != nil && old.mode.IsDir():
-		return syscall.EEXIST // so says os.Rename, also of an empty one
 	case old == n:
 		return nil // POSIX: two names of one file, nothing happens
+	case old != nil && old.mode.IsDir() && (!n.mode.IsDir() || len(old.entries) > 0 || within(newname, oldname)):
+		return syscall.EEXIST // so says os.Rename
 	case n.mode.IsDir() && within(newname, oldname):
 		return syscall.EINVAL
-	case old != nil && n.mode.IsDir():
+	case old != nil && !old.mode.IsDir() && n.mode.IsDir():
 		return syscall.ENOTDIR
 	}
 	n.nlink++ // keeps n alive between the two edits

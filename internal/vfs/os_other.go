@@ -23,3 +23,12 @@ func syncDir(name string) error {
 	_, err := os.Stat(name)
 	return err
 }
+
+// known has fi find out which file it is of, for SameFile. On Windows it would do so when it is first compared, by the name, which
+// may lead elsewhere by then.
+func known(fi fs.FileInfo, err error) (fs.FileInfo, error) {
+	if err == nil {
+		os.SameFile(fi, fi)
+	}
+	return fi, err
+}

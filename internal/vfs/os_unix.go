@@ -48,3 +48,6 @@ func syncDir(name string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// known does nothing: what was found says which file it was.
+func known(fi fs.FileInfo, err error) (fs.FileInfo, error) { return fi, err }

@@ -37,6 +37,8 @@ import (
 // carry the errno (ENOSPC, EDQUOT, …) of the operating system.
 type FS interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Rename gives a file or directory another name. An existing file is replaced, and where the system does so an empty
+	// directory by another directory.
 	Rename(oldname, newname string) error
 	Link(oldname, newname string) error
 	Remove(name string) error
@@ -84,12 +86,12 @@ func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return f, nil
 }
 
-func (osFS) Rename(oldname, newname string) error      { return os.Rename(oldname, newname) }
+func (osFS) Rename(oldname, newname string) error      { return rename(oldname, newname) }
 func (osFS) Link(oldname, newname string) error        { return os.Link(oldname, newname) }
 func (osFS) Remove(name string) error                  { return os.Remove(name) }
 func (osFS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
-func (osFS) Stat(name string) (fs.FileInfo, error)     { return os.Stat(name) }
-func (osFS) Lstat(name string) (fs.FileInfo, error)    { return os.Lstat(name) }
+func (osFS) Stat(name string) (fs.FileInfo, error)     { return known(os.Stat(name)) }
+func (osFS) Lstat(name string) (fs.FileInfo, error)    { return known(os.Lstat(name)) }
 func (osFS) Chmod(name string, mode fs.FileMode) error { return os.Chmod(name, mode) }
 
 func (osFS) Chtimes(name string, atime, mtime time.Time) error {

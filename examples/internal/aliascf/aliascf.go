@@ -15,6 +15,7 @@ import (
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
+	"github.com/mtakit/mtakit/internal/cflines"
 	"github.com/mtakit/mtakit/internal/listfile"
 	"github.com/mtakit/mtakit/internal/safefile"
 )
@@ -64,8 +65,12 @@ func (o *Options) Read(path string) error {
 func (o *Options) Parse(r io.Reader, name string) error {
 	o.fixed, o.given = o.given, nil
 	defer func() { o.at = "" }()
-	return sendmailcf.Lines(r, func(number int, line string) {
-		o.at = name + ": line " + strconv.Itoa(number) + ": "
+	for l, err := range cflines.Logical(r) {
+		if err != nil {
+			return err
+		}
+		line := l.Text
+		o.at = name + ": line " + strconv.Itoa(l.Number) + ": "
 		switch {
 		case strings.HasPrefix(line, "O "):
 			o.Set(line[2:])
@@ -76,7 +81,8 @@ func (o *Options) Parse(r io.Reader, name string) error {
 		case line[0] == 'F':
 			o.class(line[1:])
 		}
-	})
+	}
+	return nil
 }
 
 // class reads the F line of a class, "F{name}[-o] path [format]", without its letter. Files of all classes must be there, unless

@@ -311,6 +311,7 @@ func (m *MTA) takeBack(ctx context.Context, claims []queue.Claim) {
 	for _, c := range claims {
 		if err := c.Complete(ctx); err != nil {
 			m.problem(string(c.Unit().ID), fmt.Errorf("removing a refused message: %w", err))
+			c.Release() // it is there, and will be delivered: better soon than after a restart
 		}
 	}
 }

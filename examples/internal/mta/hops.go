@@ -45,7 +45,7 @@ func (h *hops) enter(host string) bool {
 func (h *hops) leave(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p := h.seen[host]; p != nil {
+	if p := h.seen[host]; p != nil && p.active > 0 { // else it was forgotten meanwhile
 		p.active--
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/queue"
 )
 
 // TestReadLocal: what programs write on standard input.
@@ -165,4 +166,21 @@ func (iotestErr) Read(p []byte) (int, error) {
 		return copy(p, "A: b"), errInput
 	}
 	return 0, errInput
+}
+
+// TestQueueRunEnds: a queue run does not wait for a next hop that does not answer.
+func TestQueueRunEnds(t *testing.T) {
+	t.Parallel()
+	m := newMTA(t, nil, relayTo("partner.test", "127.0.0.1:1"))
+	for range 20 { // more than are tried at once
+		_, err := m.Submit(context.Background(), &Submission{User: "me", Sender: "a@client.example", QueueOnly: true,
+			Rcpts: []string{"x@partner.test"}, Input: strings.NewReader("Subject: x\n\nx\n")})
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second) // it would be asked again after a minute
+	defer cancel()
+	m = reopen(t, m)
+	require.NoError(t, m.RunQueue(ctx, queue.Filter{}))
+	require.NoError(t, ctx.Err())
+	assert.Len(t, queued(t, m), 20)
 }

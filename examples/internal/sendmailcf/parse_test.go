@@ -15,7 +15,7 @@ func TestParse(t *testing.T) {
 	f, err := Parse(strings.NewReader(`# a comment
 V10/Berkeley
 O QueueDirectory=/var/spool/mqueue  # where
-O MinQueueAge = 30m
+O MinQueueAge= 30m
 Oq600000
 O QueueSortOrder=
 	host
@@ -41,11 +41,26 @@ R$*	$: Q no queue
 // TestParseFaults: the good lines stay, and each bad one is named. The texts are sendmail's.
 func TestParseFaults(t *testing.T) {
 	t.Parallel()
-	f, err := Parse(strings.NewReader("Q\nQa, P=/a\nQb, Z=3\nQc, P\nQd, r=many\nQe, I=soon\nQA, P=/b\n"), "test.cf")
+	const text = "Qearly\nO QueueD=/q\nQ\nQa, P=/a\nQb, Z=3\nQc, P\nQd, r=7many\nQe, I=soon\nQA, P=/b\nO Foo=1\nQf, P=\n"
+	f, err := Parse(strings.NewReader(text), "test.cf")
 	require.Error(t, err)
-	for _, want := range []string{"test.cf:1: name required for queue", "test.cf:3: Qb: unknown queue equate Z=", "test.cf:4: queue c: `=' expected",
-		"test.cf:5: queue d: r=many: ", "test.cf:6: queue e: I=soon: "} {
+	for _, want := range []string{"test.cf:1: QueueDir must be defined before queue groups", "test.cf:3: name required for queue",
+		"test.cf:5: Qb: unknown queue equate Z=", "test.cf:6: queue c: `=' expected", "test.cf:10: readcf: unknown option name Foo",
+		"test.cf:11: queue f: empty path name"} {
 		assert.ErrorContains(t, err, want)
 	}
-	assert.Equal(t, []Queue{{Name: "A", Path: "/b"}}, f.Queues, "the later definition")
+	assert.Equal(t, []Queue{{Name: "A", Path: "/b"}, {Name: "d", MaxRcpts: 7}, {Name: "e"}}, f.Queues, "the later definition")
+	assert.Equal(t, []Option{{"QueueDirectory", "/q", 2}}, f.Options)
+	assert.Equal(t, []string{
+		"test.cf: line 1: QueueDir must be defined before queue groups",
+		"test.cf: line 2: Option QueueD used as abbreviation for QueueDirectory",
+		"test.cf: line 3: name required for queue",
+		"test.cf: line 5: Qb: unknown queue equate Z=",
+		"test.cf: line 6: queue c: `=' expected",
+		"test.cf: line 8: Invalid time unit `o'", "test.cf: line 8: Invalid time unit `o'", "test.cf: line 8: Invalid time unit `n'",
+		"test.cf: line 10: readcf: unknown option name Foo",
+		"test.cf: line 11: queue f: empty path name",
+	}, f.Remarks)
+	_, err = Parse(strings.NewReader("Qearly\n"), "test.cf", "QueueDirectory")
+	assert.NoError(t, err, "the command line has set it")
 }

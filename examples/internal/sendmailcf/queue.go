@@ -22,8 +22,9 @@ type Queue struct {
 	Nice     int           // N=
 }
 
-// parseQueue reads what follows the Q. Only the first letter of an equate counts.
-func parseQueue(s string) (q Queue, err error) {
+// parseQueue reads what follows the Q. Only the first letter of an equate counts. Numbers and intervals are never faults; remark
+// is called about odd ones.
+func parseQueue(s string, remark func(string)) (q Queue, err error) {
 	end := strings.IndexAny(s, ", \t")
 	if end < 0 {
 		end = len(s)
@@ -41,34 +42,59 @@ func parseQueue(s string) (q Queue, err error) {
 		if !ok {
 			return q, fmt.Errorf("queue %s: `=' expected", q.Name)
 		}
-		if err := q.set(key, strings.TrimSpace(value)); err != nil {
+		if err := q.set(key, strings.TrimSpace(value), remark); err != nil {
 			return q, err
 		}
 	}
 }
 
-func (q *Queue) set(key, value string) (err error) {
-	number := func(n *int) { *n, err = strconv.Atoi(value) }
+func (q *Queue) set(key, value string, remark func(string)) error {
 	switch key[:min(1, len(key))] {
 	case "P":
-		q.Path = value
+		if q.Path = value; value == "" {
+			return fmt.Errorf("queue %s: empty path name", q.Name)
+		}
 	case "F":
 		q.Flags = value
 	case "R":
-		number(&q.Runners)
+		q.Runners = Atoi(value)
 	case "r":
-		number(&q.MaxRcpts)
+		q.MaxRcpts = Atoi(value)
 	case "J":
-		number(&q.Jobs)
+		q.Jobs = Atoi(value)
 	case "N":
-		number(&q.Nice)
+		q.Nice = Atoi(value)
 	case "I":
-		q.Interval, err = queue.ParseInterval(value, time.Minute)
+		bad := BadUnits(value)
+		for _, text := range bad {
+			remark(text)
+		}
+		if bad == nil {
+			q.Interval, _ = queue.ParseInterval(value, time.Minute)
+		}
 	default:
 		return fmt.Errorf("%s: unknown queue equate %s=", "Q"+q.Name, strings.TrimSpace(key))
 	}
-	if err != nil {
-		return fmt.Errorf("queue %s: %s=%s: %w", q.Name, key, value, err)
-	}
 	return nil
+}
+
+// Atoi reads the number at the beginning of s, as atoi(3) does.
+func Atoi(s string) int {
+	s = strings.TrimLeft(s, " \t")
+	end := 0
+	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '-' || s[0] == '+')) {
+		end++
+	}
+	n, _ := strconv.Atoi(s[:end])
+	return n
+}
+
+// BadUnits returns what sendmail says of an interval's letters that are no units, one message for each.
+func BadUnits(s string) (messages []string) {
+	for i := range len(s) {
+		if strings.IndexByte("0123456789wdhms", s[i]) < 0 {
+			messages = append(messages, fmt.Sprintf("Invalid time unit `%c'", s[i]))
+		}
+	}
+	return messages
 }

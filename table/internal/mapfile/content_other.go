@@ -10,6 +10,9 @@ import (
 	"github.com/mtakit/mtakit/internal/filelock"
 )
 
+// private says whether what was loaded stays as it was when others write to the file.
+const private = true
+
 // load reads the file and closes it: where names do not change while files are open, an open one could not be replaced.
 func (c *content) load(size int) error {
 	c.data = make([]byte, size)

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// private says whether what was loaded stays as it was when others write to the file.
+const private = false
+
 // load maps the file.
 func (c *content) load(size int) (err error) {
 	if size == 0 {

@@ -202,6 +202,9 @@ func (f *File[V]) acquire() (*snapshot[V], error) {
 
 // intact reports whether everything read so far from s was of the state that was opened.
 func (s *snapshot[V]) intact(fixed bool) bool {
+	if private && fixed {
+		return true
+	}
 	now, ok := s.look()
 	if ok && fixed && now.nlink == 0 {
 		// Replaced, and so nobody can find it to write into it. Whoever replaced it may have touched its time.
