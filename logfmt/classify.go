@@ -51,7 +51,8 @@ func (l *Line) classifyChild(id, text string) bool {
 }
 
 // pattern describes a kind of line: literal text with {name} for a part that ends where the next literal begins, or, for
-// the last, with the line. {name#} is a number, {name^} one word of capitals, and {name=a|b} one of those words.
+// the last, with the line. {name#} is a number, {name^} one word of capitals, {name=a|b} one of those words, and {name*} may
+// be empty.
 type pattern struct {
 	kind  Kind
 	form  string
@@ -62,8 +63,8 @@ var discard = []Field{{"discard", "discard"}}
 
 // patterns are tried in order; more special forms stand before more general ones of the same beginning.
 var patterns = []pattern{
-	{kind: "smtp_in", form: "<-- {line}"},
-	{kind: "smtp_out", form: "--- {line}"},
+	{kind: "smtp_in", form: "<-- {line*}"},
+	{kind: "smtp_out", form: "--- {line*}"},
 	{kind: "timeout_input", form: "timeout waiting for input from {host} during {during}"},
 	{kind: "syserr", form: "SYSERR({user}): {text}"},
 	{kind: "ruleset", form: "ruleset={ruleset}, arg1={arg1}, arg2={arg2}, relay={relay}, reject={reject}"},
@@ -178,59 +179,102 @@ func checkPart(spec, value string) (name string, ok bool) {
 		}
 		return name, false
 	}
+	if name, has := strings.CutSuffix(spec, "*"); has {
+		return name, true
+	}
 	return spec, spec == "" || value != ""
 }
 
-// parseFrom reads the text of a from= line by the order of its fields.
+// parseFrom reads the text of a from= line by the order of its fields. The address may hold what looks like the fields
+// behind it: a place outside its quotes and brackets is the better one.
 func (l *Line) parseFrom(s string) bool {
-	f := &From{}
-	rest := s[len("from="):]
-	i := strings.Index(rest, ", size=")
-	for ; i >= 0; i = nextIndex(rest, ", size=", i) {
-		if _, after, ok := cutInt(rest[i+len(", size="):]); ok && strings.HasPrefix(after, ", class=") {
-			break
+	const size = ", size="
+	s = s[len("from="):]
+	for _, whole := range [...]bool{true, false} {
+		for i := strings.Index(s, size); i >= 0; i = nextIndex(s, size, i) {
+			if whole && !balanced(Unescape(s[:i])) {
+				continue
+			}
+			if f := fromFields(s[i+len(size):]); f != nil {
+				f.From = Unescape(s[:i])
+				l.From = f
+				return true
+			}
 		}
 	}
-	if i < 0 {
-		return false
+	return false
+}
+
+// fromFields reads what is behind ", size=", or returns nil.
+func fromFields(rest string) *From {
+	f := &From{}
+	var n int64
+	var ok bool
+	if f.Size, rest, ok = cutInt(rest); !ok || !strings.HasPrefix(rest, ", class=") {
+		return nil
 	}
-	f.From, rest = Unescape(rest[:i]), rest[i+len(", size="):]
-	f.Size, rest, _ = cutInt(rest)
-	n, rest, ok := cutInt(strings.TrimPrefix(rest, ", class="))
-	if !ok || !strings.HasPrefix(rest, ", nrcpts=") {
-		return false
+	if n, rest, ok = cutInt(rest[len(", class="):]); !ok || !strings.HasPrefix(rest, ", nrcpts=") {
+		return nil
 	}
 	f.Class = int(n)
 	if n, rest, ok = cutInt(rest[len(", nrcpts="):]); !ok {
-		return false
+		return nil
 	}
 	f.NRcpts = int(n)
-	i = strings.LastIndex(rest, ", relay=")
+	i := strings.LastIndex(rest, ", relay=")
 	if i < 0 {
-		return false
+		return nil
 	}
 	f.Relay, rest = Unescape(rest[i+len(", relay="):]), rest[:i]
 	// What is left is read from its end, since only the message id, its first field, may hold anything.
-	take := func(name string) string {
+	take := func(name string, known func(string) bool) string {
 		i := strings.LastIndex(rest, name)
-		if i < 0 || strings.Contains(rest[i+len(name):], ", ") {
+		if i < 0 || strings.Contains(rest[i+len(name):], ", ") || !known(rest[i+len(name):]) {
 			return ""
 		}
 		v := rest[i+len(name):]
 		rest = rest[:i]
 		return Unescape(v)
 	}
-	f.Daemon = take(", daemon=")
-	f.Proto = take(", proto=")
-	f.BodyType = take(", bodytype=")
+	f.Daemon = take(", daemon=", func(string) bool { return true })
+	f.Proto = take(", proto=", isWord)
+	f.BodyType = take(", bodytype=", isWord)
 	if id, ok := strings.CutPrefix(rest, ", msgid="); ok {
 		f.MsgID, rest = Unescape(id), ""
 	}
 	if rest != "" {
-		return false
+		return nil
 	}
-	l.From = f
-	return true
+	return f
+}
+
+// isWord reports whether s is made of letters and digits, as the names of protocols and body types are.
+func isWord(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// balanced reports whether s, a list of addresses, ends outside quotes and angle brackets.
+func balanced(s string) bool {
+	quoted, angle := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			angle = true
+		case c == '>':
+			angle = false
+		}
+	}
+	return !quoted && !angle
 }
 
 func nextIndex(s, sub string, after int) int {
@@ -241,76 +285,132 @@ func nextIndex(s, sub string, after int) int {
 	return after + 1 + i
 }
 
-// parseTo reads the text of a to= line by the order of its fields.
+// parseTo reads the text of a to= line by the order of its fields. The list of recipients ends where ", [ctladdr=…, ]delay=hh:mm:ss"
+// begins, preferably outside quotes and brackets.
 func (l *Line) parseTo(s string) bool {
-	t := &To{XDelay: -1}
-	rest := s[len("to="):]
-	// The list ends where ", [ctladdr=…, ]delay=hh:mm:ss" begins.
-	var ok bool
-	list := rest
-	for i := strings.Index(rest, ", delay="); ; i = nextIndex(rest, ", delay=", i) {
-		if i < 0 {
-			return false
+	const delay = ", delay="
+	s = s[len("to="):]
+	for _, whole := range [...]bool{true, false} {
+		for i := strings.Index(s, delay); i >= 0; i = nextIndex(s, delay, i) {
+			if whole && !balanced(Unescape(s[:i])) {
+				continue
+			}
+			if t := toFields(s[i+len(delay):]); t != nil {
+				t.setList(s[:i], whole)
+				l.To = t
+				return true
+			}
 		}
-		after := ""
-		if t.Delay, after, ok = cutDelay(rest[i+len(", delay="):]); ok && strings.HasPrefix(after, ", ") {
-			list, rest = rest[:i], after
+	}
+	return false
+}
+
+// setList reads the recipients and the controlling address.
+func (t *To) setList(list string, whole bool) {
+	const ctladdr = ", ctladdr="
+	for i := strings.Index(list, ctladdr); i >= 0; i = nextIndex(list, ctladdr, i) {
+		if !whole || balanced(Unescape(list[:i])) {
+			t.setControl(Unescape(list[i+len(ctladdr):]))
+			list = list[:i]
 			break
 		}
 	}
-	if i := strings.Index(list, ", ctladdr="); i >= 0 {
-		t.setControl(Unescape(list[i+len(", ctladdr="):]))
-		list = list[:i]
-	}
 	list, t.More = strings.CutSuffix(list, ", [more]")
 	t.To = splitList(Unescape(list))
+}
 
+// toFields reads what is behind ", delay=", or returns nil.
+func toFields(rest string) *To {
+	t := &To{XDelay: -1}
+	var ok bool
+	if t.Delay, rest, ok = cutDelay(rest); !ok {
+		return nil
+	}
 	if r, ok := strings.CutPrefix(rest, ", xdelay="); ok {
 		if t.XDelay, rest, ok = cutDelay(r); !ok {
-			return false
+			return nil
 		}
 	}
 	if r, ok := strings.CutPrefix(rest, ", mailer="); ok {
 		i := strings.Index(r, ", pri=")
 		if i < 0 {
-			return false
+			return nil
 		}
 		t.Mailer, rest = Unescape(r[:i]), r[i:]
 	}
 	r, ok := strings.CutPrefix(rest, ", pri=")
 	if !ok {
-		return false
+		return nil
 	}
 	if t.Priority, rest, ok = cutInt(r); !ok {
-		return false
+		return nil
 	}
 	// From here on every field but the last may be missing, and ends where one that may follow it begins.
-	names := [...]string{", relay=", ", quarantine=", ", dsn=", ", reply=", ", stat="}
-	values := [len(names)]*string{&t.Relay, &t.Quarantine, &t.DSN, &t.Reply, &t.Stat}
+	names := [...]string{", relay=", ", quarantine=", ", dsn="}
+	values := [len(names)]*string{&t.Relay, &t.Quarantine, &t.DSN}
+	ends := [...]string{", quarantine=", ", dsn=", ", reply=", ", stat="}
 	for n, name := range names {
 		r, ok := strings.CutPrefix(rest, name)
 		if !ok {
 			continue
 		}
-		end := len(r)
-		if n < len(names)-1 {
-			end = -1
-			for _, next := range names[n+1:] {
-				if i := strings.Index(r, next); i >= 0 && (end < 0 || i < end) {
-					end = i
-				}
+		end := -1
+		for _, next := range ends[n:] {
+			if i := strings.Index(r, next); i >= 0 && (end < 0 || i < end) {
+				end = i
 			}
-			if end < 0 {
-				return false
-			}
+		}
+		if end < 0 {
+			return nil
 		}
 		*values[n], rest = Unescape(r[:end]), r[end:]
-		if n == len(names)-1 {
-			l.To = t
-			return true
+	}
+	if r, ok := strings.CutPrefix(rest, ", reply="); ok {
+		i := replyEnd(r)
+		if i < 0 {
+			return nil
+		}
+		t.Reply, rest = Unescape(r[:i]), r[i:]
+	}
+	if rest, ok = strings.CutPrefix(rest, ", stat="); !ok {
+		return nil
+	}
+	t.Stat = Unescape(rest)
+	return t
+}
+
+// replyEnd finds the ", stat=" that ends a reply. The other side may have put some into its reply, which a deferral repeats in the
+// stat text: the right one is the first behind which a text stands that sendmail has for such a reply.
+func replyEnd(s string) int {
+	const stat = ", stat="
+	first := strings.Index(s, stat)
+	for i := first; i >= 0; i = nextIndex(s, stat, i) {
+		if fitsReply(Unescape(s[i+len(stat):]), Unescape(s[:i])) {
+			return i
 		}
 	}
-	return false
+	return first
+}
+
+// failures are the texts of op.me's "stat" for refusals, from the list of exit codes.
+var failures = map[string]bool{
+	"User unknown": true, "Service unavailable": true, "Data format error": true, "Insufficient permission": true,
+	"Local configuration error": true, "Internal error": true, "Remote protocol error": true, "I/O error": true,
+	"Operating system error": true, "System file missing": true, "Can't create output": true, "Cannot open input": true,
+	"Command line usage error": true, "Deferred": true,
+}
+
+// fitsReply reports whether a stat text is one that goes with a reply.
+func fitsReply(stat, reply string) bool {
+	repeated, deferred := strings.CutPrefix(stat, "Deferred: ")
+	if !deferred {
+		return failures[stat] || strings.HasPrefix(stat, "Host unknown (")
+	}
+	if string(appendShort(nil, stat[:len(stat)-len(repeated)]+reply, 203)) == stat {
+		return true
+	}
+	const head = 80 // of a reply too long for both, what stands in both
+	return len(reply) > 180 && strings.HasPrefix(repeated, reply[:head])
 }
 
 // setControl reads "<ann@example.org> (1001/1001)".

@@ -321,6 +321,9 @@ func appendReject(dst []byte, e *mtakit.Event) []byte {
 		switch {
 		case e.Text == "check_relay":
 			host, addr := cutRelay(strings.TrimSuffix(e.Client, " (may be forged)"))
+			if addr == "" && strings.HasPrefix(host, "[") {
+				addr = host // without a name, the address is both
+			}
 			dst = append(dst, ", arg1="...)
 			dst = append(dst, host...)
 			if addr = strings.Trim(addr, " []"); addr != "" {
@@ -336,11 +339,11 @@ func appendReject(dst []byte, e *mtakit.Event) []byte {
 		return appendVerdict(dst, e)
 	case strings.HasPrefix(e.Text, "Milter"):
 		dst = append(dst, "Milter: "...)
-		switch strings.TrimPrefix(e.Text, "Milter ") {
-		case "data":
-			dst = append(dst, "data"...)
-		case "from":
-			dst = append(append(dst, "from="...), arg...)
+		switch what := strings.TrimPrefix(e.Text, "Milter "); what {
+		case "data", "eoh", "eom":
+			dst = append(dst, what...)
+		case "from", "connect", "helo":
+			dst = append(append(append(dst, what...), '='), arg...)
 		default:
 			dst = append(append(dst, "to="...), arg...)
 		}

@@ -24,6 +24,7 @@ type Index struct {
 	Options  ReadOptions // as the messages were found
 	Messages []Extent
 
+	sure    int   // this many messages stay what they are when the file grows
 	size    int64 // of the mbox
 	modTime time.Time
 	tail    [sha256.Size]byte // of its last bytes
@@ -47,8 +48,9 @@ func BuildIndex(r io.ReaderAt, size int64, opts *ReadOptions) (*Index, error) {
 	return x, x.extend(r, size)
 }
 
-// Update brings the index up to date with a file that has grown, reading only what is new. It returns ErrStale when
-// the file did not just grow.
+// Update brings the index up to date with a file that has grown, reading only what is new, and again what depends on
+// it: the last message, and those from the first one on whose Content-Length pointed behind the old end. It returns ErrStale
+// when the file did not just grow.
 func (x *Index) Update(r io.ReaderAt, size int64) error {
 	if err := x.Check(r, size); err == nil || !errors.Is(err, ErrStale) {
 		return err
@@ -59,10 +61,7 @@ func (x *Index) Update(r io.ReaderAt, size int64) error {
 	if tail, err := tailSum(r, x.size); err != nil || tail != x.tail {
 		return errors.Join(ErrStale, err)
 	}
-	// The last message may go on: a Content-Length could have been cut, an empty line may be the body's.
-	if n := len(x.Messages); n > 0 {
-		x.Messages = x.Messages[:n-1]
-	}
+	x.Messages = x.Messages[:x.sure]
 	return x.extend(r, size)
 }
 
@@ -100,6 +99,7 @@ func (x *Index) extend(r io.ReaderAt, size int64) error {
 	if from > 0 {
 		rd.Mode, rd.SkipJunk = x.Options.Mode, false
 	}
+	doubt := -1 // first message whose end may be elsewhere when more is known
 	for {
 		m, err := rd.Next()
 		if n := len(x.Messages); n > 0 && x.Messages[n-1].End < 0 {
@@ -111,10 +111,21 @@ func (x *Index) extend(r io.ReaderAt, size int64) error {
 		if err != nil {
 			return err
 		}
+		if x.Options.Mode == Auto && bytes.HasSuffix(rd.line, []byte("\n")) {
+			x.Options.Mode = rd.mode // decided by the first separator of the file, once that is complete
+		}
+		n := len(x.Messages)
+		if !bytes.HasSuffix(rd.line, []byte("\n")) {
+			n-- // the line may turn out to be no separator
+		}
+		if doubt < 0 && (rd.unsure || n < len(x.Messages)) {
+			doubt = max(n, 0)
+		}
 		x.Messages = append(x.Messages, Extent{from + m.Offset, from + m.Start, -1})
 	}
-	if x.Options.Mode == Auto && rd.mode != Auto {
-		x.Options.Mode = rd.mode // decided by the first separator of the file
+	// The last message may go on: a Content-Length could have been cut, an empty line may be the body's.
+	if x.sure = max(len(x.Messages)-1, 0); doubt >= 0 {
+		x.sure = min(x.sure, doubt)
 	}
 	x.size = size
 	var err error
@@ -144,10 +155,10 @@ func (x *Index) Open(r io.ReaderAt, i int) (*Message, error) {
 	return &rd.msg, nil
 }
 
-const indexMagic = "mtakit mbox index 1\n"
+const indexMagic = "mtakit mbox index 2\n"
 
 // WriteTo saves the index: a magic line, size and time of the file, the options that decide what a message is, the
-// hash of its tail, the number of messages, their offsets as varints, and a hash of all that.
+// hash of its tail, the number of messages, how many of them are sure, their offsets as varints, and a hash of all that.
 func (x *Index) WriteTo(w io.Writer) (int64, error) {
 	b := append([]byte(nil), indexMagic...)
 	b = binary.AppendVarint(b, x.size)
@@ -155,6 +166,7 @@ func (x *Index) WriteTo(w io.Writer) (int64, error) {
 	b = append(b, byte(x.Options.Variant), byte(x.Options.Mode), flagByte(x.Options.NeedBlank, x.Options.ContentLength, x.Options.SkipJunk))
 	b = append(b, x.tail[:]...)
 	b = binary.AppendUvarint(b, uint64(len(x.Messages)))
+	b = binary.AppendUvarint(b, uint64(x.sure))
 	last := int64(0)
 	for _, m := range x.Messages {
 		b = binary.AppendUvarint(b, uint64(m.Offset-last))
@@ -194,9 +206,11 @@ func ReadIndex(r io.Reader) (*Index, error) {
 	o := d.bytes(3)
 	copy(x.tail[:], d.bytes(sha256.Size))
 	n := d.uvarint()
-	if d.bad || n > uint64(len(body)) {
+	sure := d.uvarint()
+	if d.bad || n > uint64(len(body)) || sure > n {
 		return nil, ErrIndex
 	}
+	x.sure = int(sure)
 	x.Options = ReadOptions{Variant: Variant(o[0]), Mode: Mode(o[1]), NeedBlank: o[2]&1 != 0, ContentLength: o[2]&2 != 0, SkipJunk: o[2]&4 != 0}
 	last := int64(0)
 	for range n {

@@ -123,6 +123,7 @@ func (rd *Reader) endsAt(off int64) (bool, error) {
 	off-- // to see the byte before; a header stands there at least
 	b, err := rd.peek(off, 256)
 	if err != nil || len(b) == 0 {
+		rd.unsure = true
 		return false, err
 	}
 	rest := b[1:]
@@ -137,6 +138,7 @@ func (rd *Reader) endsAt(off int64) (bool, error) {
 	if len(rest) == 0 {
 		return len(b) < 256, nil
 	}
+	rd.unsure = len(b) < 256 && bytes.IndexByte(rest, '\n') < 0
 	if !hasFrom(rest) || len(b)-len(rest) == 1 && b[0] != '\n' {
 		return false, nil
 	}
@@ -146,6 +148,7 @@ func (rd *Reader) endsAt(off int64) (bool, error) {
 			return validSeparator(b[skip : skip+n]), nil
 		}
 		if len(b) < size || size >= rd.maxSeparator() {
+			rd.unsure = true
 			return validSeparator(b[skip:]), nil
 		}
 		if b, err = rd.peek(off, size*4); err != nil {

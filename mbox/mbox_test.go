@@ -280,6 +280,47 @@ func TestIndex(t *testing.T) {
 	require.ErrorIs(t, x.Update(f, 10), ErrStale)
 }
 
+// An index of a part of a mailbox, wherever it is cut, brought up to date, saved and read again or not, is the index of
+// the whole.
+func TestIndexGrows(t *testing.T) {
+	const from = "From a@b Thu Jan  1 00:00:01 2015\n"
+	for name, c := range map[string]struct {
+		box string
+		o   ReadOptions
+	}{
+		"plain":                       {from + "S: 1\n\nx\n\n" + from + "S: 2\n\n\n\n" + from + "S: 3\n\ny\n\n", ReadOptions{}},
+		"prose":                       {from + "S: 1\n\n\nFrom here on\n\n" + from + "S: 2\n\ny", ReadOptions{}},
+		"separators without date":     {"From x\n\n1\n\nFrom y\n\n2\n\nFrom z\n\n3\n", ReadOptions{}},
+		"empty lines needed":          {from + "S: 1\n\n" + from + "\r\n" + from + "S: 2\n\ny\n\n", ReadOptions{Mode: Strict, NeedBlank: true}},
+		"a length over separators":    {from + "S: 1\n\nx\n\n" + from + "Content-Length: 70\n\n" + from + "\n" + from + "y\n" + from + "\nz\n", ReadOptions{Variant: MboxCL2}},
+		"lengths that are wrong":      {from + "Content-Length: 71\n\n" + from + "\n" + from + "y\n" + from + "Content-Length: 90000\n\nz\n\n" + from, ReadOptions{Variant: MboxCL2}},
+		"length, then no separator":   {from + "Content-Length: 38\n\n" + from + "abc\n\nFrom a@b Thu Jan  1 00:00:01 2015x\n\ny\n", ReadOptions{Variant: MboxCL2}},
+		"separator that becomes none": {from + "\nx\n\nFrom a@b Thu Jan  1 00:00:01 2015x\n\n" + from + "y\n", ReadOptions{}},
+		"junk":                        {"junk\n\n" + from + "\nx\n\n" + from + "\ny\n", ReadOptions{SkipJunk: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole, err := BuildIndex(strings.NewReader(c.box), int64(len(c.box)), &c.o)
+			require.NoError(t, err)
+			for cut := range len(c.box) {
+				x, err := BuildIndex(strings.NewReader(c.box[:cut]), int64(cut), &c.o)
+				if err != nil {
+					require.ErrorIs(t, err, ErrNotMbox)
+					continue
+				}
+				var saved bytes.Buffer
+				_, err = x.WriteTo(&saved)
+				require.NoError(t, err)
+				y, err := ReadIndex(&saved)
+				require.NoError(t, err)
+				for _, x := range []*Index{x, y} {
+					require.NoError(t, x.Update(strings.NewReader(c.box), int64(len(c.box))))
+					require.Equal(t, whole.Messages, x.Messages, "cut at %d", cut)
+				}
+			}
+		})
+	}
+}
+
 func TestDetect(t *testing.T) {
 	for v := range Variant(4) {
 		f, err := os.Open(writeBox(t, v))
@@ -322,6 +363,45 @@ func TestRepair(t *testing.T) {
 	for d, err := range Damages(bytes.NewReader(out.Bytes()), &ReadOptions{Variant: MboxO}) {
 		require.NoError(t, err)
 		t.Errorf("%v after the repair", d)
+	}
+}
+
+// Repair reports what Damages reports, at the same places, whatever the variants; what is quoted as it should be is no
+// damage.
+func TestRepairReports(t *testing.T) {
+	const from = "From a@b Thu Jan  1 00:00:01 2015"
+	for name, c := range map[string]struct {
+		in   string
+		want []string
+	}{
+		"healthy, quoted lines":  {from + "\n>From x: y\n\n>From me\ntext\n>>From you\n>From\n>From \n\n", nil},
+		"quoted, then unquoted":  {from + "\n\n>From me\n>From you\nFrom prose\n\n", []string{"54: unquoted From_ line"}},
+		"quoted at the end":      {from + "\n\ntext\n>From me", []string{"48: unterminated"}},
+		"separator with two CRs": {from + "\r\r\n\ntext\n\n", []string{"0: CR LF"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, out := range []Variant{MboxO, MboxRD, MboxCL, MboxCL2} {
+				var buf bytes.Buffer
+				w := NewWriter(&buf)
+				w.Variant = out
+				found, err := Repair(w, strings.NewReader(c.in), nil)
+				require.NoError(t, err)
+				var repaired, seen []string
+				for _, d := range found {
+					repaired = append(repaired, d.String())
+				}
+				for d, err := range Damages(strings.NewReader(c.in), nil) {
+					require.NoError(t, err)
+					seen = append(seen, d.String())
+				}
+				assert.Equal(t, c.want, seen)
+				assert.Equal(t, c.want, repaired, "%v", out)
+				for d, err := range Damages(&buf, &ReadOptions{Variant: out}) {
+					require.NoError(t, err)
+					t.Errorf("%v: %v after the repair", out, d)
+				}
+			}
+		})
 	}
 }
 

@@ -120,7 +120,10 @@ type Reader struct {
 	ended   bool      // the current message is consumed; r stands at a separator or at the end
 	end     int64     // its end, once ended
 	limit   int64     // where a Content-Length says that it ends; -1 without one
+	unsure  bool      // the end of the input decided about its Content-Length
 	discard bool      // nobody looks at the text
+	gap     bool      // a ">" was dropped before the piece that next returned
+	gapNext bool      // and one behind it
 	msg     Message
 }
 
@@ -202,7 +205,7 @@ func (rd *Reader) take() error {
 	rd.msg = Message{Offset: rd.pos(rd.r), Start: rd.pos(rd.r + n), rd: rd}
 	rd.r += n
 	rd.scan = rd.r
-	rd.state, rd.ended, rd.limit = atStart, false, -1
+	rd.state, rd.ended, rd.limit, rd.unsure = atStart, false, -1, false
 	if rd.Variant.HasLength() || rd.ContentLength {
 		return rd.useLength()
 	}
@@ -350,6 +353,7 @@ func (rd *Reader) leadJunk() error {
 //
 // Separators and quoted lines both hold the word "From ", so the search is for its first letter.
 func (rd *Reader) next() ([]byte, error) {
+	rd.gap, rd.gapNext = rd.gapNext, false
 	for !rd.ended {
 		w := rd.w // end of what belongs to the message for certain not after
 		if rd.limit >= 0 {
@@ -498,6 +502,11 @@ func (rd *Reader) unquote(p int) []byte {
 		return nil
 	}
 	chunk := rd.emit(p - 1)
+	if len(chunk) > 0 {
+		rd.gapNext = true
+	} else {
+		rd.gap = true
+	}
 	rd.r = p
 	rd.state = inLine
 	rd.scan = p + len(fromWord)

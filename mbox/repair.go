@@ -143,7 +143,7 @@ func (x *examination) message(m *Message) error {
 	}
 	var out io.Writer
 	if x.w != nil {
-		good := append(append([]byte(nil), line...), '\n')
+		good := append(bytes.TrimRight(bytes.Clone(line), "\r"), '\n')
 		if !sep.Valid {
 			good = AppendSeparator(nil, sep.Sender, time.Unix(0, 0).UTC())
 		}
@@ -182,6 +182,9 @@ func (x *examination) text(m *Message, out io.Writer) error {
 			return err
 		}
 		measured := m.LengthUsed() || !m.rd.Variant.Quotes()
+		if m.rd.gap {
+			x.lines([]byte{'>'}, measured) // it stands in the file
+		}
 		x.lines(chunk, measured)
 		if out == nil {
 			continue

@@ -53,7 +53,7 @@ func parseSeparator(line []byte, loc *time.Location) (sep Separator, ok bool) {
 	if p.parse(line) {
 		sep.Valid = true
 		sep.Sender = string(p.sender)
-		sep.Zone = strings.Join(strings.Fields(string(p.zone)), " ")
+		sep.Zone = strings.Join(strings.FieldsFunc(string(p.zone), func(r rune) bool { return r == ' ' || r == '\t' }), " ")
 		sep.Date = p.date(loc)
 	} else {
 		sep.Sender = string(firstWord(trimLine(line[5:])))

@@ -43,6 +43,8 @@ func ParseConfig(r io.Reader, name string) (*Config, error) {
 const blanks = " \t\n\v\f\r"
 
 func (c *Config) line(line string) error {
+	line, _, _ = strings.Cut(line, "#")
+	line = strings.TrimRight(line, blanks)
 	const option = "O StatusFile"
 	switch {
 	case strings.HasPrefix(line, "M"):

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/mtakit/mtakit/examples/internal/datadir"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
@@ -141,10 +140,7 @@ func (c *command) open(listing bool) (*queue.Dir, error) {
 	if strings.HasSuffix(base, "*") {
 		base = filepath.Dir(base)
 	}
-	if fi, err := os.Stat(base); err != nil || !fi.IsDir() {
-		if err == nil {
-			err = syscall.ENOTDIR
-		}
+	if _, err := os.Stat(base + "/."); err != nil { // which needs the right to search it, as chdir(2) does
 		return nil, &exit{exConfig, fmt.Errorf("can not chdir(%s/): %s", base, strerror.Text(err))}
 	}
 	main, root := c.dir, base

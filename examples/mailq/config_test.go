@@ -114,6 +114,9 @@ func TestConfiguration(t *testing.T) {
 // TestBesideSendmail: with one configuration the real program lists the same.
 func TestBesideSendmail(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs sendmail dozens of times")
+	}
 	root, cf := groups(t)
 	path, err := exec.LookPath("sendmail")
 	if err != nil {
@@ -148,4 +151,28 @@ func TestBesideSendmail(t *testing.T) {
 			assert.Equal(t, string(want), got)
 		})
 	}
+}
+
+// TestNoPermission: a queue that one may not enter is refused in sendmail's words; one that one may not list is no empty one.
+func TestNoPermission(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		t.Skip("root may enter every directory")
+	}
+	for _, c := range []struct {
+		mode os.FileMode
+		exit int
+		want string
+	}{
+		{0o600, exConfig, "can not chdir(" + dir + "/): Permission denied\n"},
+		{0o100, exTemp, "permission denied"},
+	} {
+		require.NoError(t, os.Chmod(dir, c.mode))
+		out, code := mailq(t, "-oQ"+dir)
+		assert.Equal(t, c.exit, code)
+		assert.Contains(t, out, c.want)
+		assert.NotContains(t, out, "empty")
+	}
+	require.NoError(t, os.Chmod(dir, 0o700))
 }

@@ -13,9 +13,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/stats"
 )
 
@@ -81,6 +83,9 @@ func (c *command) run(args []string) (exit int) {
 		c.sleep(time.Second) // a sendmail may just be writing the first record
 	}
 	counters, err := stats.Parse(f, c.file)
+	if errors.Is(err, syscall.EISDIR) {
+		return c.noInput(c.file, err)
+	}
 	if err != nil {
 		return c.badFile(err)
 	}
@@ -124,7 +129,7 @@ func (c *command) options(args []string) bool {
 				c.list.Program, c.thenTruncate = true, true
 			case 'C', 'f':
 				value := arg[j+1:]
-				if value == "" {
+				if j+1 == len(arg) {
 					if i++; i >= len(args) {
 						fmt.Fprintf(c.stderr, "%s: option requires an argument -- '%c'\n", c.name, arg[j])
 						return false
@@ -160,6 +165,8 @@ func (c *command) readConfig() (*stats.Config, int) {
 	case errors.Is(err, stats.ErrTooManyMailers):
 		fmt.Fprintf(c.stderr, "Too many mailers defined, %d max.\n", stats.MaxMailers)
 		return nil, exSoftware
+	case errors.Is(err, syscall.EISDIR): // it opens, and says nothing
+		conf, _ = stats.ParseConfig(strings.NewReader(""), c.config)
 	case err != nil:
 		return nil, c.noInput(c.config, err)
 	}
@@ -168,25 +175,12 @@ func (c *command) readConfig() (*stats.Config, int) {
 
 // noInput says what the system says about a file.
 func (c *command) noInput(name string, err error) int {
-	text := err.Error()
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		text = libcText(errno)
-	}
+	text := strerror.Text(err)
 	if name != "" { // as perror(3) does
 		name += ": "
 	}
 	fmt.Fprintf(c.stderr, "mailstats: %s%s\n", name, text)
 	return exNoInput
-}
-
-// libcText is the C library's text for an error number, which begins with a capital, unlike Go's.
-func libcText(errno syscall.Errno) string {
-	b := []byte(errno.Error())
-	if len(b) > 0 && b[0] >= 'a' && b[0] <= 'z' {
-		b[0] -= 'a' - 'A'
-	}
-	return string(b)
 }
 
 func (c *command) badFile(err error) int {

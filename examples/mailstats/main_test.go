@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/mtakit/mtakit/internal/vectordir"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestVectorsStats does every run of the real mailstats again: output, messages, exit code, and what it leaves of the file.
@@ -161,6 +164,59 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: got %v %q, want %v %q", tc.args, ok, got, tc.ok, tc.want)
 		}
 	}
+}
+
+// TestAgainstOriginal gives both programs the same arguments. $D is a directory.
+func TestAgainstOriginal(t *testing.T) {
+	t.Parallel()
+	const original = "/usr/libexec/sendmail/mailstats" // in front of it, Debian has a script that calls it twice
+	if _, err := os.Stat(original); err != nil {
+		t.Skip("mailstats of Debian's sendmail is not installed")
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "$D", dir)), 0o644))
+	}
+	counters, err := os.ReadFile("../../stats/testdata/vectors/s03-traffic.st")
+	require.NoError(t, err)
+	write("st", string(counters))
+	write("old.st", string(counters[:4])+"\x03"+string(counters[5:]))
+	write("bad.st", "?"+string(counters))
+	write("short.st", string(counters[:100]))
+	write("1.cf", "Mlocal, P=/x\nMesmtp P=/x\nO StatusFile=$D/st\n")
+	write("2.cf", "OS$D/none\nO StatusFileX=/x\nO statusfile = $D/st #c\nM\nM,\nMlocal\nMlocal\nMm\n  continued, P=/x\n")
+	write("3.cf", "Mlocal, P=/x\n")
+	write("4.cf", strings.Repeat("M0123456789abcdefghijklmnop\n", 5)+"Ma\nMb\nMc\nMd\nMe\nMf\nMg\nMh\nMi\nMj\nMk\nMl\nMm\nMn\nMo\nMp\nMq\nMr\nMs\nMt\nMu\nMv\nMw\n")
+	for _, args := range []string{
+		"-C $D/1.cf", "-C$D/1.cf -o", "-oPC $D/1.cf", "-C $D/2.cf", "-C $D/3.cf", "-C $D/3.cf -f$D/st", "-C $D/4.cf", "-C $D/none.cf", "-C $D", "-C $D -f $D/st",
+		"-C $D/1.cf -f $D/none", "-C $D/1.cf -f $D", "-C $D/1.cf -f $D/old.st", "-C $D/1.cf -f $D/bad.st", "-C $D/1.cf -f $D/short.st", "-C $D/1.cf -f EMPTY",
+		"-C EMPTY", "-f", "-C", "-oC", "-x", "-h", "-V", "-ox", "--help", "-C $D/1.cf x", "x -C $D/1.cf", "-C $D/1.cf --", "-C $D/1.cf -- x", "-C $D/1.cf -",
+		"-c -C $D/1.cf", "-oo -C $D/1.cf",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			list := strings.Fields(strings.ReplaceAll(args, "$D", dir))
+			for i := range list {
+				list[i] = strings.TrimPrefix(list[i], "EMPTY")
+			}
+			var want, wantErr, got, gotErr bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), original, list...)
+			cmd.Stdout, cmd.Stderr = &want, &wantErr
+			_ = cmd.Run() // the exit status is compared
+			c := &command{name: original, stdout: &got, stderr: &gotErr, sleep: func(time.Duration) {}, location: time.Local}
+			assert.Equal(t, cmd.ProcessState.ExitCode(), c.run(list))
+			assert.Equal(t, afterLine(want.String(), args), afterLine(got.String(), args))
+			assert.Equal(t, wantErr.String(), gotErr.String())
+		})
+	}
+}
+
+// afterLine leaves out the first line of the output for programs, which has the time.
+func afterLine(out, args string) string {
+	if strings.Contains(args, "P") {
+		_, out, _ = strings.Cut(out, "\n")
+	}
+	return out
 }
 
 // TestNoInput has the messages of mailstats 8.17.1.9 for files that it cannot read.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/mtakit/mtakit/internal/cflines"
 	"github.com/mtakit/mtakit/table"
@@ -38,6 +39,9 @@ func (c *command) readConfig() (conf config, err error) {
 	}
 	defer f.Close()
 	for l, err := range cflines.Logical(f) {
+		if errors.Is(err, syscall.EISDIR) {
+			break // a directory opens, and says nothing
+		}
 		if err != nil {
 			return conf, err
 		}

@@ -91,7 +91,7 @@ func registry() table.Registry {
 var errDone = errors.New("done")
 
 func (c *command) run(ctx context.Context, args []string) int {
-	operands, err := getopt.Parse(args, "C:Nc:D:defi:lLorst:uvx", c.option)
+	operands, err := getopt.Permuted(args, "C:Nc:D:defi:lLorst:uvx", c.option)
 	switch {
 	case errors.Is(err, errDone):
 		return 0
@@ -114,6 +114,10 @@ func (c *command) run(ctx context.Context, args []string) int {
 		}
 	}
 	engine, err := registry().Engine(c.class)
+	if c.class == "dbm" {
+		fmt.Fprintln(c.stderr, "makemap: Need to recompile with -DNDBM for dbm support")
+		return exCantCreat
+	}
 	if err != nil {
 		return c.cannotOpen(sendmailError("Unknown database type"))
 	}

@@ -42,6 +42,9 @@ func TestAgainstOriginal(t *testing.T) {
 	scripts := map[string]script{
 		"plain":               {{"hash m", "a b\nC d\n"}},
 		"btree":               {{"btree m", "a b\nC d\n"}},
+		"options behind":      {{"hash -v m", "a b\n"}, {"hash m -N -o -- ", "c d\n"}, {"hash -- m -v", "a b\n"}},
+		"configuration":       {{"-C / hash m", "a b\n"}, {"-C /none hash n", "a b\n"}},
+		"dbm":                 {{"dbm m", "a b\n"}},
 		"implicit":            {{"implicit m", "a b\n"}},
 		"suffix given":        {{"hash m.db", "a b\n"}},
 		"every complaint":     {{"hash m", "# c\n\na 1\n b\n\tc\nd\ne  \na 2\nA 3\n" + long + "\n"}},

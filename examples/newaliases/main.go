@@ -136,11 +136,7 @@ func checkQueue(dir string) error {
 		return nil
 	}
 	at := queueDir(dir)
-	fi, err := os.Stat(at)
-	if err == nil && !fi.IsDir() {
-		err = syscall.ENOTDIR
-	}
-	if err != nil {
+	if _, err := os.Stat(at + "/."); err != nil { // which needs the right to search it, as chdir(2) does
 		return fmt.Errorf("can not chdir(%s/): %s", at, strerror.Text(err))
 	}
 	if !filepath.IsAbs(dir) {

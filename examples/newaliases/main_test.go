@@ -96,6 +96,9 @@ func configuration(t *testing.T, more string) (path string) {
 // TestOptionsAgainstOriginal gives both programs the same options, most of them wrong.
 func TestOptionsAgainstOriginal(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs sendmail dozens of times")
+	}
 	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
 		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
@@ -185,6 +188,9 @@ func compare(t *testing.T, unshare, sendmail string, args []string) {
 // TestClassFilesAgainstOriginal: what F lines say of files, and which words of them are local domains.
 func TestClassFilesAgainstOriginal(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs sendmail dozens of times")
+	}
 	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
 	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
 		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")

@@ -15,8 +15,8 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit/alias"
-	"github.com/mtakit/mtakit/examples/internal/aliascf"
 	"github.com/mtakit/mtakit/examples/internal/getopt"
+	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
@@ -37,16 +37,17 @@ func main() {
 // command is one run of the program.
 type command struct {
 	stdout, stderr io.Writer
-	config, file   string
+	config         string
+	specs          []string // what to list
 }
 
 func (c *command) run(ctx context.Context, args []string) int {
-	c.config = aliascf.Default
-	keys, err := getopt.Parse(args, "C:f:", func(letter byte, arg string) error {
+	c.config = sendmailcf.Default
+	keys, err := getopt.Permuted(args, "C:f:", func(letter byte, arg string) error {
 		if letter == 'C' {
 			c.config = arg
 		} else {
-			c.file = arg
+			c.specs = []string{arg}
 		}
 		return nil
 	})
@@ -54,52 +55,39 @@ func (c *command) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(c.stderr, "praliases: %v\nusage: praliases [-C cffile] [-f aliasfile] [key ...]\n", err)
 		return exUsage
 	}
-	if c.file == "" {
-		var conf aliascf.Options
-		if err := conf.Read(c.config); err != nil {
+	if c.specs == nil {
+		if c.specs, err = readConfig(c.config); err != nil {
 			fmt.Fprintf(c.stderr, "praliases: %s: %s\n", c.config, strerror.Text(err))
 			return exNoInput
 		}
-		c.file = conf.AliasFile // what else is wrong with the file does not matter here
 	}
-	for elem := range strings.SplitSeq(c.file, ",") {
-		sources, err := alias.ParseSources(elem)
-		class, _, named := strings.Cut(strings.TrimSpace(elem), ":")
-		switch {
-		case err != nil && named && !(alias.Source{Class: strings.ToLower(class)}).Compiled():
-			fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", class)
-			continue
-		case err != nil:
-			fmt.Fprintf(c.stderr, "praliases: illegal alias specification: %s\n", elem)
-			continue
-		}
-		for _, src := range sources {
-			c.source(ctx, src, keys)
-		}
+	for _, text := range c.specs {
+		c.list(ctx, text, keys)
 	}
 	return 0
 }
 
-// source prints one database, or says why not.
-func (c *command) source(ctx context.Context, src alias.Source, keys []string) {
-	if !src.Compiled() {
-		fmt.Fprintf(c.stderr, "praliases: Skipping non-file based alias type %s\n", src.Class)
-		return
+// list prints one database, or says why not.
+func (c *command) list(ctx context.Context, text string, keys []string) {
+	s, err := parseSpec(text)
+	if err == nil {
+		err = c.print(ctx, s, keys)
 	}
-	if err := c.print(ctx, src, keys); err != nil {
-		fmt.Fprintf(c.stderr, "praliases: %s: open: %s\n", src.File, strerror.Text(err))
+	if err != nil {
+		fmt.Fprintf(c.stderr, "praliases: %v\n", err)
 	}
 }
 
 // print prints one database.
-func (c *command) print(ctx context.Context, src alias.Source, keys []string) error {
+func (c *command) print(ctx context.Context, s spec, keys []string) error {
 	engine := bdb.Hash()
-	if src.Class == "cdb" || strings.HasSuffix(src.File, ".cdb") {
+	if s.class == "cdb" || strings.HasSuffix(s.file, ".cdb") {
 		engine = cdb.Engine()
 	}
-	m, err := engine.Open(ctx, engine.Path(src.File), table.OpenOptions{})
+	path := engine.Path(s.file)
+	m, err := engine.Open(ctx, path, table.OpenOptions{})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: open: %s", s.file, s.cannotOpen(path, err))
 	}
 	defer m.Close()
 	out := bufio.NewWriter(c.stdout)

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,9 +47,9 @@ func TestRun(t *testing.T) {
 		{name: "configuration", args: []string{"-C", conf, "a"}, stdout: "a:mtk1\n",
 			stderr: "praliases: Skipping non-file based alias type text\npraliases: " + dir + "/none: open: No such file or directory\n"},
 		{name: "no configuration", args: []string{"-C", dir + "/none.cf"}, stderr: "praliases: " + dir + "/none.cf: No such file or directory\n", exit: 66},
-		{name: "no map that can be listed", args: []string{"-f", "foo:/x,dequote:/x,hash:," + dir + "/bt", "a"}, stdout: "a:mtk1\n",
-			stderr: "praliases: Skipping non-file based alias type foo\npraliases: Skipping non-file based alias type dequote\n" +
-				"praliases: illegal alias specification: hash:\n"},
+		{name: "no map that can be listed", args: []string{"-f", "foo:/x,hash:" + dir + "/bt", "a"}, stderr: "praliases: Skipping non-file based alias type foo\n"},
+		{name: "no class, no file", args: []string{"-f", dir + "/no,ne"}, stderr: "praliases: " + dir + "/no,ne: open: Unknown database type\n"},
+		{name: "options behind keys", args: []string{"a", "-f", "-N " + dir + "/bt", "--", "-f"}, stdout: "a:mtk1\n-f: No such key\n"},
 		{name: "usage", args: []string{"-q"}, stderr: "praliases: invalid option -- 'q'\nusage: praliases [-C cffile] [-f aliasfile] [key ...]\n", exit: 64},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,6 +59,54 @@ func TestRun(t *testing.T) {
 			assert.Equal(t, tt.exit, c.run(t.Context(), tt.args))
 			assert.Equal(t, tt.stdout, out.String())
 			assert.Equal(t, tt.stderr, errs.String())
+		})
+	}
+}
+
+// TestAgainstOriginal gives both programs the same arguments. $D is a directory.
+func TestAgainstOriginal(t *testing.T) {
+	t.Parallel()
+	original, err := exec.LookPath("praliases")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("praliases is not installed")
+		}
+		t.Skip("praliases is not installed")
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "$D", dir)), 0o644))
+	}
+	database(t, bdb.Hash(), filepath.Join(dir, "h"), table.NULAlways)
+	database(t, bdb.Btree(), filepath.Join(dir, "bt"), table.NULNever)
+	for _, name := range []string{"h.db", "bt.db"} {
+		require.NoError(t, os.Chmod(filepath.Join(dir, name), 0o644))
+	}
+	write("zero.db", strings.Repeat("\x00", 16384))
+	write("nul.db", "")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dir.db"), 0o755))
+	write("1.cf", "Oaliasfile=/x\n O AliasFile=/y\nO AliasFile\nO AliasFile $D/z\nO ALIASFILE=$D/h,\nO AliasFile=$D/h , $D/bt\nO AliasFileX=$D/h\nO AliasFile.x=$D/h\n"+
+		"OA=$D/h\nO\taliasfile=t\nOA$D/h\r\nO AliasFile=$D/h # c\n")
+	write("2.cf", "O AliasFile=\n  $D/h\nO AliasFile=,,$D/h\nOA\nO AliasFile=\nO AliasFiles=$D/h\nO AliasFil=$D/h\nO AliasFile = nis:x, hash:-o $D/none ,:x,hash:-\n")
+	write("3.cf", "OA $D/h\nO AliasFile=hash :$D/h, HASH:$D/h,btree: -N -o  $D/bt\n")
+	write("empty.cf", "")
+	for _, args := range []string{
+		"-C $D/1.cf", "-C$D/2.cf a", "-C $D/3.cf a zz @", "-C $D/empty.cf", "-C $D/none.cf", "-C $D", "-f $D/h", "-f$D/h A a", "-f $D/h -- a", "a -f $D/h b",
+		"-f $D/h a -- -C x", "-f $D/none", "-f hash:$D/none", "-f btree:$D/none", "-f $D/h.db", "-f $D/bt", "-f btree:$D/bt", "-f $D/zero", "-f hash:$D/zero",
+		"-f $D/nul", "-f hash:$D/nul", "-f $D/dir", "-f hash:$D/dir", "-f $D/h,$D/bt", "-f foo:$D/h", "-f foo:", "-f hash:", "-f :x", "-f implicit:$D/h", "-f dbm:$D/h",
+		"-f null:", "-f", "-C", "-x", "-xf y", "-f $D/h -x", "-fx -f $D/h",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			list := strings.Fields(strings.ReplaceAll(args, "$D", dir))
+			var want, wantErr, got, gotErr bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), original, list...)
+			cmd.Stdout, cmd.Stderr = &want, &wantErr
+			_ = cmd.Run() // the exit status is compared
+			c := &command{stdout: &got, stderr: &gotErr}
+			assert.Equal(t, cmd.ProcessState.ExitCode(), c.run(t.Context(), list))
+			assert.Equal(t, want.String(), got.String())
+			assert.Equal(t, strings.ReplaceAll(wantErr.String(), original+": ", "praliases: "), gotErr.String())
 		})
 	}
 }

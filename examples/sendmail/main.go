@@ -2,8 +2,8 @@
 // the reference server's queue and mailboxes, speaks SMTP on standard input (-bs), verifies addresses (-bv), lists the
 // queue (-bp), rebuilds the alias database (-bi) and runs the queue (-q).
 //
-// It uses the data directory of the server: $MTAKIT_DATA, or mtakit-data in the current directory, with the settings
-// that the server was started with.
+// It reads no sendmail.cf: queue groups and the like are not for it. It uses the data directory of the server: $MTAKIT_DATA, or
+// mtakit-data in the current directory, with the settings that the server was started with.
 package main
 
 import (

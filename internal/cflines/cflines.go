@@ -15,8 +15,8 @@ type Line struct {
 	Text   string
 }
 
-// Physical yields the lines as mailstats reads them: as they stand, without what follows the first number sign or NUL and without
-// blanks at the end; of a long line each 2047 bytes are a line. An error of r, if any, is the last pair.
+// Physical yields the lines as mailstats and praliases read them: as they stand, without their newlines and what follows a NUL; of
+// a long line each 2047 bytes are a line. An error of r, if any, is the last pair.
 func Physical(r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		in := bufio.NewReaderSize(r, maxPiece)
@@ -27,11 +27,8 @@ func Physical(r io.Reader) iter.Seq2[Line, error] {
 				return
 			}
 			if len(piece) > 0 {
-				text := string(piece)
-				if i := strings.IndexAny(text, "#\x00"); i >= 0 {
-					text = text[:i]
-				}
-				if !yield(Line{n, strings.TrimRight(text, " \t\n\v\f\r")}, nil) {
+				text, _, _ := strings.Cut(strings.TrimSuffix(string(piece), "\n"), "\x00")
+				if !yield(Line{n, text}, nil) {
 					return
 				}
 			}

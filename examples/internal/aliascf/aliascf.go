@@ -1,4 +1,4 @@
-// Package aliascf reads what newaliases and praliases need of a sendmail configuration.
+// Package aliascf reads what newaliases needs of a sendmail configuration.
 package aliascf
 
 import (
@@ -31,7 +31,6 @@ const Default = sendmailcf.Default
 
 // Options are the options that concern alias files. Those of the command line are set first, and win.
 type Options struct {
-	AliasFile      string         // may be given several times, and then names all the files
 	Sources        []alias.Source // those of AliasFile that are good
 	CheckAliases   bool
 	QueueDirectory string // where sendmail works, and relative names of alias files begin
@@ -224,10 +223,6 @@ func (o *Options) assign(name, value string) {
 	case "AliasFile":
 		var err error
 		o.Sources, err = alias.AppendSources(o.Sources, value)
-		if o.AliasFile != "" {
-			value = o.AliasFile + "," + value
-		}
-		o.AliasFile = value
 		o.check("", err)
 	case "CheckAliases":
 		o.CheckAliases = value == "" || strings.ContainsAny(value[:1], "tTyY1")

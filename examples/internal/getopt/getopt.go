@@ -74,3 +74,19 @@ func Parse(args []string, spec string, set func(letter byte, arg string) error) 
 	}
 	return nil, nil
 }
+
+// Permuted is Parse for programs whose options may stand behind operands, too, as getopt(3) of the GNU C library has it. Behind "--"
+// there are operands alone.
+func Permuted(args []string, spec string, set func(letter byte, arg string) error) (operands []string, err error) {
+	for {
+		rest, err := Parse(args, spec, set)
+		if err != nil {
+			return nil, err
+		}
+		read := len(args) - len(rest)
+		if len(rest) == 0 || read > 0 && args[read-1] == "--" {
+			return append(operands, rest...), nil
+		}
+		operands, args = append(operands, rest[0]), rest[1:]
+	}
+}

@@ -10,6 +10,28 @@ import (
 	"github.com/mtakit/mtakit/examples/internal/getopt"
 )
 
+func TestPermuted(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, want, operands string }{
+		{args: "a -N b -t x c", want: "N= t=x", operands: "a b c"},
+		{args: "a -N -- b -N", want: "N=", operands: "a b -N"},
+		{args: "-N", want: "N="},
+		{args: "-- -- -N", operands: "-- -N"},
+		{args: "a - -N", want: "N=", operands: "a -"},
+	} {
+		var got []string
+		operands, err := getopt.Permuted(strings.Fields(tt.args), "Nt:", func(letter byte, arg string) error {
+			got = append(got, string(letter)+"="+arg)
+			return nil
+		})
+		assert.NoError(t, err)
+		assert.Equal(t, tt.want, strings.Join(got, " "), tt.args)
+		assert.Equal(t, tt.operands, strings.Join(operands, " "), tt.args)
+	}
+	_, err := getopt.Permuted([]string{"a", "-x"}, "N", nil)
+	assert.EqualError(t, err, "invalid option -- 'x'")
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
