@@ -123,7 +123,7 @@ func MaildirTrees() []MaildirTree {
 		tree("info-in-new", "a file in new with flags", 1, MaildirFile{Path: "new/" + one + ":2,F", Text: hello}),
 		tree("same-base", "one message in new and cur: a move was cut off", 1, NewMail(1, hello),
 			MaildirFile{Path: "cur/" + one + ":2,", Same: "new/" + one}),
-		tree("two-infos", "one base twice in cur, with different contents: counted once", 1, SeenMail(1, "S", hello), SeenMail(1, "RS", hello+"other\n")),
+		tree("two-infos", "one base twice in cur, with different contents: two messages", 2, SeenMail(1, "S", hello), SeenMail(1, "RS", hello+"other\n")),
 		tree("sizes", "sizes in names: right, wrong and malformed", 3,
 			MaildirFile{Path: "cur/" + maildirName(1) + ",S=22:2,S", Text: hello}, MaildirFile{Path: "cur/" + maildirName(2) + ",S=9999:2,S", Text: hello},
 			MaildirFile{Path: "cur/" + maildirName(3) + ",S=x,W=:2,S", Text: hello}),

@@ -659,7 +659,7 @@ func (m *model) undelete() {
 // wait lets time pass, and looks at everything now and then.
 func (m *model) wait(d time.Duration) {
 	for d > 0 {
-		pause := min(d, time.Duration(1+m.rnd.Int64N(int64(20*time.Second))))
+		pause := min(d, time.Duration(1+m.rnd.Int64N(int64(40*time.Second))))
 		time.Sleep(pause)
 		d -= pause
 		synctest.Wait()
@@ -838,13 +838,13 @@ func (m *model) checkEnd() {
 	}
 }
 
-// TestModel plays 30 stories, always the same. MTAKIT_MODEL is how many to play, other ones at each run; with a number
+// TestModel plays 25 stories, always the same. MTAKIT_MODEL is how many to play, other ones at each run; with a number
 // after a colon the first is that one.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	n, first := uint64(30), uint64(1)
+	n, first := uint64(25), uint64(1)
 	if testing.Short() || raceEnabled {
-		n = 8
+		n = 6
 	}
 	if v := os.Getenv("MTAKIT_MODEL"); v != "" {
 		count, seed, ok := strings.Cut(v, ":")
