@@ -192,14 +192,13 @@ func (l *Line) parseFrom(s string) bool {
 	s = s[len("from="):]
 	for _, whole := range [...]bool{true, false} {
 		for i := strings.Index(s, size); i >= 0; i = nextIndex(s, size, i) {
-			if whole && !balanced(Unescape(s[:i])) {
+			f := fromFields(s[i+len(size):])
+			if f == nil || whole && !balanced(Unescape(s[:i])) {
 				continue
 			}
-			if f := fromFields(s[i+len(size):]); f != nil {
-				f.From = Unescape(s[:i])
-				l.From = f
-				return true
-			}
+			f.From = Unescape(s[:i])
+			l.From = f
+			return true
 		}
 	}
 	return false
@@ -292,14 +291,13 @@ func (l *Line) parseTo(s string) bool {
 	s = s[len("to="):]
 	for _, whole := range [...]bool{true, false} {
 		for i := strings.Index(s, delay); i >= 0; i = nextIndex(s, delay, i) {
-			if whole && !balanced(Unescape(s[:i])) {
+			t := toFields(s[i+len(delay):])
+			if t == nil || whole && !balanced(Unescape(s[:i])) {
 				continue
 			}
-			if t := toFields(s[i+len(delay):]); t != nil {
-				t.setList(s[:i], whole)
-				l.To = t
-				return true
-			}
+			t.setList(s[:i], whole)
+			l.To = t
+			return true
 		}
 	}
 	return false
