@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Resolution is where mail for one or several recipients goes. It has at least one leaf.
@@ -372,7 +374,7 @@ func (l *Leaf) String() string {
 func (r Report) String() string {
 	s := ""
 	if r.Where.File != "" {
-		s = r.Where.File + ": line " + strconv.Itoa(r.Where.Line) + ": "
+		s = lex.Short(r.Where.File, lex.ShortFile) + ": line " + strconv.Itoa(r.Where.Line) + ": "
 	}
 	var e *Error
 	if !errors.As(r.Err, &e) {

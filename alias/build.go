@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Builder compiles an alias file the way newaliases does. The zero value follows a stock configuration.
@@ -98,9 +99,9 @@ type compiler struct {
 // say reports something about the entry on line l. about is what sendmail names in front of it, if anything.
 func (c *compiler) say(l line, exit int, about, text string) {
 	if about != "" {
-		about = short(about) + "... "
+		about = lex.Short(about, 203) + "... "
 	}
-	c.report.add(exit, "%s: line %d: %s%s", c.name, l.last-c.lost, about, text)
+	c.report.add(exit, "%s: line %d: %s%s", lex.Short(c.name, lex.ShortFile), l.last-c.lost, about, text)
 }
 
 // line compiles one logical line, s.

@@ -295,12 +295,3 @@ func equalFold(s, folded string) bool {
 func lineError(s string, err error) error {
 	return fmt.Errorf("%s... %w", s[:min(len(s), 40)], err)
 }
-
-// short shows a long text by its beginning and its end, as sendmail does in messages.
-func short(s string) string {
-	const limit = 203
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit/2-1] + "..." + s[len(s)-(limit/2-1):]
-}

@@ -156,14 +156,14 @@ func (k *entryKey) problem(s string) error {
 		if c.about == "" {
 			errs = append(errs, c.err)
 		} else {
-			errs = append(errs, fmt.Errorf("%s... %w", short(c.about), c.err))
+			errs = append(errs, fmt.Errorf("%s... %w", lex.Short(c.about, 203), c.err))
 		}
 	}
 	switch k.err {
 	case ErrKey:
 		errs = append(errs, lineError(s, k.err))
 	case ErrNotLocal:
-		errs = append(errs, fmt.Errorf("%s... %w", short(k.text), k.err))
+		errs = append(errs, fmt.Errorf("%s... %w", lex.Short(k.text, 203), k.err))
 	}
 	return errors.Join(errs...)
 }

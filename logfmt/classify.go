@@ -3,6 +3,8 @@ package logfmt
 import (
 	"strconv"
 	"strings"
+
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // classify finds the kind of a line and takes its text apart. A piece of a long line stays one.
@@ -404,7 +406,7 @@ func fitsReply(stat, reply string) bool {
 	if !deferred {
 		return failures[stat] || strings.HasPrefix(stat, "Host unknown (")
 	}
-	if string(appendShort(nil, stat[:len(stat)-len(repeated)]+reply, 203)) == stat {
+	if string(lex.AppendShort(nil, stat[:len(stat)-len(repeated)]+reply, 203)) == stat {
 		return true
 	}
 	const head = 80 // of a reply too long for both, what stands in both

@@ -68,17 +68,4 @@ func Unescape(s string) string {
 
 func octal(c byte) bool { return c >= '0' && c <= '7' }
 
-// appendShort appends s, or when it has n or more bytes its head, "..." and its tail, each (n-3)/2 bytes long. n is
-// at most 203. sendmail: shortenstring.
-func appendShort(dst []byte, s string, n int) []byte {
-	n = min(n, 203)
-	if len(s) < n {
-		return append(dst, s...)
-	}
-	half := (n - 3) / 2
-	dst = append(dst, s[:half]...)
-	dst = append(dst, "..."...)
-	return append(dst, s[len(s)-half:]...)
-}
-
 func cut(s string, n int) string { return s[:min(len(s), n)] }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Severity is how urgent a line is, in the numbers of syslog.
@@ -284,7 +285,7 @@ func (f *Formatter) appendText(dst []byte, e *mtakit.Event) []byte {
 		dst = append(dst, ": "...)
 		dst = append(dst, e.Text...)
 		dst = append(dst, ": "...)
-		return appendShort(dst, stat(e), 203)
+		return lex.AppendShort(dst, stat(e), 203)
 	case mtakit.EventQuarantine:
 		return append(append(dst, "quarantine="...), e.Text...)
 	case mtakit.EventDone:
@@ -430,7 +431,7 @@ func stat(e *mtakit.Event) string {
 		if len(e.Reply) < 203 {
 			return "Sent (" + e.Reply + ")"
 		}
-		return "Sent (" + string(appendShort(nil, e.Reply, 203)) + ")"
+		return "Sent (" + string(lex.AppendShort(nil, e.Reply, 203)) + ")"
 	case mtakit.EventDefer:
 		switch {
 		case e.Reply != "":

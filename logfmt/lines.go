@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // From is the text of a from= line: a message was accepted.
@@ -121,7 +123,7 @@ func hasWord(s, word string) bool {
 func (t *To) appendRest(dst []byte) []byte {
 	if t.Control != "" {
 		dst = append(dst, ", ctladdr="...)
-		dst = appendShort(dst, t.Control, 83)
+		dst = lex.AppendShort(dst, t.Control, 83)
 		if t.HasIDs {
 			dst = append(dst, " ("...)
 			dst = strconv.AppendInt(dst, int64(t.UID), 10)
@@ -145,23 +147,23 @@ func (t *To) appendRest(dst []byte) []byte {
 	switch {
 	case t.Quarantine != "":
 		dst = append(dst, ", quarantine="...)
-		dst = appendShort(dst, t.Quarantine, 40)
+		dst = lex.AppendShort(dst, t.Quarantine, 40)
 	case t.Relay != "":
 		host, addr := cutRelay(t.Relay)
 		dst = append(dst, ", relay="...)
-		dst = appendShort(dst, host, 40)
+		dst = lex.AppendShort(dst, host, 40)
 		dst = append(dst, addr...)
 	}
 	if t.DSN != "" {
 		dst = append(dst, ", dsn="...)
-		dst = appendShort(dst, t.DSN, 10)
+		dst = lex.AppendShort(dst, t.DSN, 10)
 	}
 	if t.Reply != "" {
 		dst = append(dst, ", reply="...)
-		dst = appendShort(dst, t.Reply, 203)
+		dst = lex.AppendShort(dst, t.Reply, 203)
 	}
 	dst = append(dst, ", stat="...)
-	return appendShort(dst, t.Stat, 203)
+	return lex.AppendShort(dst, t.Stat, 203)
 }
 
 // cutRelay splits "host [ip]" before the blank.

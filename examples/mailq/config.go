@@ -10,6 +10,7 @@ import (
 
 	"github.com/mtakit/mtakit/examples/internal/datadir"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
+	"github.com/mtakit/mtakit/internal/lex"
 	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/queue"
 )
@@ -102,13 +103,13 @@ func (c *command) configure() (args []string, err error) {
 	case f == nil && !c.given && errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case f == nil:
-		return nil, &exit{exOSFile, fmt.Errorf("%s: line 0: cannot open: %s", c.config, strerror.Text(err))}
+		return nil, &exit{exOSFile, fmt.Errorf("%s: line 0: cannot open: %s", lex.Short(c.config, lex.ShortFile), strerror.Text(err))}
 	}
 	remarks := f.Remarks
 	for _, o := range f.Options {
 		arg, says, oerr := listingOption(o.Name, o.Value)
 		for _, text := range says {
-			remarks = append(remarks, fmt.Sprintf("%s: line %d: %s", c.config, o.Line, text))
+			remarks = append(remarks, fmt.Sprintf("%s: line %d: %s", lex.Short(c.config, lex.ShortFile), o.Line, text))
 		}
 		err = errors.Join(err, oerr)
 		if arg != "" {

@@ -33,6 +33,7 @@ import (
 	"github.com/mtakit/mtakit/examples/internal/progress"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/filelock"
+	"github.com/mtakit/mtakit/internal/lex"
 	"github.com/mtakit/mtakit/internal/strerror"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
@@ -171,10 +172,10 @@ func (c *command) readConfig() (exit int) {
 	err := c.conf.Read(path)
 	switch {
 	case errors.Is(err, syscall.EISDIR):
-		fmt.Fprintf(c.stdout, "%s: line 0: not a plain file\n", path)
+		fmt.Fprintf(c.stdout, "%s: line 0: not a plain file\n", lex.Short(path, lex.ShortFile))
 		return exOSFile
 	case err != nil && c.config != "":
-		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", path, strerror.Text(err))
+		fmt.Fprintf(c.stdout, "%s: line 0: cannot open: %s\n", lex.Short(path, lex.ShortFile), strerror.Text(err))
 		return exOSFile
 	}
 	if c.say(); c.conf.Exit != 0 {

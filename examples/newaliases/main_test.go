@@ -145,6 +145,7 @@ func TestOptionsAgainstOriginal(t *testing.T) {
 		{"-C" + good, "-OAliasFile=" + file, "-cvC", "/no/such/file"},
 		{"-C/no/such/file", "-OAliasFile=" + file},
 		{"-C" + dir, "-OAliasFile=" + file},
+		{"-C" + good, "-OAliasFile=hash:$D/queue/" + strings.Repeat("x", 70)},
 	} {
 		t.Run(strings.Join(args, " ")[len("-C"):min(120, len(strings.Join(args, " ")))], func(t *testing.T) {
 			t.Parallel()
@@ -166,6 +167,8 @@ func queueDirectory(t *testing.T) string {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "aliases"), []byte(filepath.Base(name)+": b\n"), 0o644))
 	}
+	long := filepath.Join(dir, "queue", strings.Repeat("x", 70)) // a name that messages shorten
+	require.NoError(t, os.WriteFile(long, []byte("a: b\nno colon\n"), 0o644))
 	require.NoError(t, os.Chmod(filepath.Join(dir, "queue/open"), 0o777))
 	return dir
 }

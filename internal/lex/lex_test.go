@@ -71,3 +71,17 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestShort: the lengths at which sendmail 8.17.1 begins to shorten names of files.
+func TestShort(t *testing.T) {
+	for n, want := range map[int]string{
+		82: strings.Repeat("a", 41) + strings.Repeat("b", 41),
+		83: strings.Repeat("a", 40) + "..." + strings.Repeat("b", 40),
+		90: strings.Repeat("a", 40) + "..." + strings.Repeat("b", 40),
+	} {
+		s := strings.Repeat("a", n/2) + strings.Repeat("b", n-n/2)
+		if got := Short(s, ShortFile); got != want {
+			t.Errorf("%d bytes: %s", n, got)
+		}
+	}
+}

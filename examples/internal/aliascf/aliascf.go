@@ -16,6 +16,7 @@ import (
 	"github.com/mtakit/mtakit/alias"
 	"github.com/mtakit/mtakit/examples/internal/sendmailcf"
 	"github.com/mtakit/mtakit/internal/cflines"
+	"github.com/mtakit/mtakit/internal/lex"
 	"github.com/mtakit/mtakit/internal/listfile"
 	"github.com/mtakit/mtakit/internal/safefile"
 )
@@ -69,7 +70,7 @@ func (o *Options) Parse(r io.Reader, name string) error {
 			return err
 		}
 		line := l.Text
-		o.at = name + ": line " + strconv.Itoa(l.Number) + ": "
+		o.at = lex.Short(name, lex.ShortFile) + ": line " + strconv.Itoa(l.Number) + ": "
 		switch {
 		case strings.HasPrefix(line, "O "):
 			o.Set(line[2:])

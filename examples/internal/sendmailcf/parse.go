@@ -10,6 +10,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/cflines"
+	"github.com/mtakit/mtakit/internal/lex"
 )
 
 // Default is the configuration of a stock sendmail, and Submit that of its submission queue (-Ac).
@@ -61,7 +62,7 @@ func Parse(r io.Reader, name string, given ...string) (*File, error) {
 		}
 		p.number = line.Number
 		p.remark = func(text string) {
-			f.Remarks = append(f.Remarks, fmt.Sprintf("%s: line %d: %s", name, line.Number, text))
+			f.Remarks = append(f.Remarks, fmt.Sprintf("%s: line %d: %s", lex.Short(name, lex.ShortFile), line.Number, text))
 		}
 		for _, err := range p.line(line.Text) {
 			p.remark(err.Error())
