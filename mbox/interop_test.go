@@ -188,6 +188,9 @@ func TestInteropConcurrentAppend(t *testing.T) {
 			t.Parallel()
 			box := filepath.Join(t.TempDir(), "root") // mail.local's mailbox is named like its user
 			require.NoError(t, os.WriteFile(box, nil, 0o600))
+			// procmail begins with one byte and waits a second when the mailbox was read since it was written, and mutt takes
+			// an empty mailbox with that byte for something else: so it is not empty when they begin.
+			require.NoError(t, ourWriter(t, box)("first 000", "From me\n"))
 			open := map[string]writeFunc{}
 			for who, w := range writers {
 				open[who] = w(t, box)
@@ -207,11 +210,11 @@ func TestInteropConcurrentAppend(t *testing.T) {
 // writeFunc appends one message.
 type writeFunc func(subject, body string) error
 
-// appendConcurrently lets each writer append n messages, all at the same time, and reads what they made of the mailbox.
+// appendConcurrently lets each writer append n messages to a mailbox with one, all at the same time, and reads what they made of it.
 func appendConcurrently(t *testing.T, box string, writers map[string]writeFunc, n int) {
 	body := func(who string, i int) string { return "From me\n" + strings.Repeat(who+"\n", i) }
 	var wg sync.WaitGroup
-	var want []string
+	want := []string{"first 000"}
 	for who, write := range writers {
 		for i := range n {
 			want = append(want, fmt.Sprintf("%s %03d", who, i))
