@@ -171,6 +171,9 @@ func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
 	const original = "/usr/libexec/sendmail/mailstats" // in front of it, Debian has a script that calls it twice
 	if _, err := os.Stat(original); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("mailstats of Debian's sendmail is not installed")
+		}
 		t.Skip("mailstats of Debian's sendmail is not installed")
 	}
 	dir := t.TempDir()
