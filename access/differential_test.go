@@ -19,6 +19,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/internal/lex"
+	"github.com/mtakit/mtakit/internal/peer"
 )
 
 // TestDifferential asks the real sendmail, in address test mode, and this package the same random questions about the
@@ -152,26 +153,15 @@ func verdict(q question, line string) string {
 // sendmailTestMode returns a function that runs the questions of a world. It needs sendmail, m4 and a host name with a
 // dot, without which sendmail sleeps for a minute.
 func sendmailTestMode(t *testing.T) func(*testing.T, *differentialWorld) []string {
-	missing := func(what string) {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(what + " is missing")
-		}
-		t.Skip(what + " is missing")
-	}
 	const cf = "/usr/share/sendmail/cf/"
 	for _, prog := range []string{"sendmail", "m4", "makemap"} {
-		if _, err := exec.LookPath(prog); err != nil {
-			missing(prog)
-		}
+		peer.Program(t, prog)
 	}
 	if _, err := os.Stat(cf + "m4/cf.m4"); err != nil {
-		missing("sendmail-cf")
+		peer.Missing(t, "package sendmail-cf is not installed")
 	}
 	script := `hostname mx.our.test && exec sendmail -C "$1" -bt`
-	prefix := []string{"unshare", "--uts", "sh", "-c", script, "sh"}
-	if exec.Command("unshare", "--uts", "true").Run() != nil {
-		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
-	}
+	prefix := []string{peer.Unshare(t), "--uts", "sh", "-c", script, "sh"}
 	return func(t *testing.T, w *differentialWorld) []string {
 		dir := t.TempDir()
 		makemap := exec.Command("makemap", "hash", filepath.Join(dir, "access"))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/mtakit/mtakit"
 	"github.com/mtakit/mtakit/dsn"
+	"github.com/mtakit/mtakit/internal/peer"
 )
 
 var (
@@ -456,13 +456,7 @@ print(json.dumps({'defects': defects, 'type': m.get_content_type(), 'report': m.
 // TestPythonReads has another implementation take our reports apart, and wants no complaints.
 func TestPythonReads(t *testing.T) {
 	t.Parallel()
-	prog, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("python3 is not installed")
-		}
-		t.Skip("python3 is not installed")
-	}
+	prog := peer.Program(t, "python3")
 	second := dsn.Recipient{Final: "rfc822;late@example.net", Action: dsn.Delayed, Status: mtakit.StatusNoAnswer, Diagnostic: strings.Repeat("451 long answer ", 100)}
 	for name, o := range map[string]*dsn.Original{"full": original(), "header": func() *dsn.Original { o := original(); o.Ret = "HDRS"; return o }()} {
 		t.Run(name, func(t *testing.T) {

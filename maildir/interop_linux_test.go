@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/mtakit/mtakit/internal/peer"
 )
 
 // asUser runs f with the rights of uid and gid 1 on files, on a thread that is given up afterwards.
@@ -42,7 +44,7 @@ func TestInteropDovecotConcurrent(t *testing.T) {
 	if os.Getenv("CI") == "true" {
 		n = 100
 	}
-	procmail := tool(t, "procmail")
+	procmail := peer.Program(t, "procmail")
 	d := newDir(t, nil)
 	dove := dovecot(t, d)
 	rc := filepath.Join(t.TempDir(), "rc")

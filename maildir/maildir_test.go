@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/internal/peer"
 )
 
 // newDir makes a Maildir for a test.
@@ -206,7 +208,7 @@ func TestQuotaRenameTrash(t *testing.T) {
 
 // maildrop's deliverquota counts the same messages: not those in Trash and those marked T, but those in its subfolders.
 func TestInteropDeliverquota(t *testing.T) {
-	deliverquota := tool(t, "deliverquota")
+	deliverquota := peer.Program(t, "deliverquota")
 	d := newDir(t, &Options{Quota: Quota{Bytes: 100000}})
 	for _, f := range [][]string{{"Trash"}, {"Trash", "Sub"}, {"Work"}} {
 		sub, err := d.CreateFolder(f...)
@@ -351,20 +353,9 @@ func TestDeliverTogether(t *testing.T) {
 	assert.Len(t, list, 200)
 }
 
-func tool(t *testing.T, name string) string {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
-
 // Deliveries by ours and procmail, while Python's mailbox module reads: it sees all, whole, with the flags we set.
 func TestInteropPython(t *testing.T) {
-	python, procmail := tool(t, "python3"), tool(t, "procmail")
+	python, procmail := peer.Program(t, "python3"), peer.Program(t, "procmail")
 	d := newDir(t, nil)
 	rc := filepath.Join(t.TempDir(), "rc")
 	require.NoError(t, os.WriteFile(rc, []byte("DEFAULT="+d.Path()+"/\n"), 0o600))
@@ -428,7 +419,7 @@ for k, m in mailbox.Maildir(sys.argv[1], create=False).items():
 
 // dovecot gives the Maildir, as it is now, to a user of Dovecot, and returns what runs doveadm on it.
 func dovecot(t *testing.T, d *Dir) func(args ...string) string {
-	doveadm := tool(t, "doveadm")
+	doveadm := peer.Program(t, "doveadm")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}

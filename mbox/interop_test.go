@@ -21,19 +21,9 @@ import (
 	gombox "github.com/emersion/go-mbox"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// tool finds a program, or skips the test; on the build machine it must be there.
-func tool(t *testing.T, name string) string {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
+	"github.com/mtakit/mtakit/internal/peer"
+)
 
 // corpus is a set of texts that are easy to get wrong.
 func corpus() []string {
@@ -61,7 +51,7 @@ func writeBox(t *testing.T, v Variant) string {
 
 // Python's mailbox module finds the same messages with the same text; it does not undo quoting.
 func TestInteropPython(t *testing.T) {
-	python := tool(t, "python3")
+	python := peer.Program(t, "python3")
 	box := writeBox(t, MboxRD)
 	out, err := exec.Command(python, "-c", `
 import mailbox, sys
@@ -127,7 +117,7 @@ func TestInteropReaders(t *testing.T) {
 			// formail's messages are ours, byte for byte, with their From_ lines and the empty line that follows.
 			b, err := os.ReadFile(box)
 			require.NoError(t, err)
-			cmd := exec.Command(tool(t, "formail"), "-s", "sh", "-c", "cat; printf '\\0end\\0'")
+			cmd := exec.Command(peer.Program(t, "formail"), "-s", "sh", "-c", "cat; printf '\\0end\\0'")
 			cmd.Stdin = bytes.NewReader(b)
 			out, err := cmd.Output()
 			require.NoError(t, err)
@@ -270,7 +260,7 @@ func ourWriter(_ *testing.T, box string) writeFunc {
 // procmail would take the dotlock first where the others take it second: it and mail.local or mutt, which hold the one
 // while they wait for the other, would keep each other for half a minute. So it uses the kernel's lock alone.
 func procmailWriter(t *testing.T, box string) writeFunc {
-	procmail := tool(t, "procmail")
+	procmail := peer.Program(t, "procmail")
 	rc := filepath.Join(t.TempDir(), "rc")
 	require.NoError(t, os.WriteFile(rc, []byte("DEFAULT="+box+"\n:0\n"+box+"\n"), 0o600))
 	return func(subject, body string) error {
@@ -282,7 +272,7 @@ func procmailWriter(t *testing.T, box string) writeFunc {
 
 // mutt sends a message to nobody and keeps a copy. When the mailbox is locked it gives up after some seconds.
 func muttWriter(t *testing.T, box string) writeFunc {
-	mutt := tool(t, "mutt")
+	mutt := peer.Program(t, "mutt")
 	return func(subject, body string) error {
 		for {
 			cmd := exec.Command(mutt, "-n", "-F", "/dev/null", "-e", "set sendmail=true mbox_type=mbox from=mutt@example.org copy=yes record="+box, "-s", subject, "nobody@example.org")
@@ -303,7 +293,7 @@ func muttWriter(t *testing.T, box string) writeFunc {
 // mail.local delivers to /var/mail, which for it alone is the directory of the test.
 func mailLocalWriter(t *testing.T, box string) writeFunc {
 	const mailLocal = "/usr/libexec/sendmail/mail.local"
-	tool(t, mailLocal)
+	peer.Program(t, mailLocal)
 	spool := func(command string) *exec.Cmd {
 		return exec.Command("unshare", "--mount", "sh", "-c", `mount --bind "$1" /var/mail && exec `+command, "sh", filepath.Dir(box))
 	}
@@ -319,7 +309,7 @@ func mailLocalWriter(t *testing.T, box string) writeFunc {
 
 // Python's module does not wait for a lock.
 func pythonWriter(t *testing.T, box string) writeFunc {
-	cmd := exec.Command(tool(t, "python3"), "-c", `
+	cmd := exec.Command(peer.Program(t, "python3"), "-c", `
 import json, mailbox, sys, time
 for line in sys.stdin:
     while True:
@@ -361,7 +351,7 @@ func run(cmd *exec.Cmd) error {
 
 // Dovecot opens what we wrote, in the variant that it writes itself, and sees every body.
 func TestInteropDovecot(t *testing.T) {
-	doveadm := tool(t, "doveadm")
+	doveadm := peer.Program(t, "doveadm")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}

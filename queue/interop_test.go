@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/queue"
 )
 
@@ -31,27 +32,14 @@ type sendmail struct {
 }
 
 func newSendmail(t *testing.T) *sendmail {
-	missing := func(what string) {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is needed", what)
-		}
-		t.Skipf("%s is needed", what)
-	}
-	for _, p := range []string{"sendmail", "m4", "unshare"} {
-		if _, err := exec.LookPath(p); err != nil {
-			missing(p)
-		}
+	for _, p := range []string{"sendmail", "m4"} {
+		peer.Program(t, p)
 	}
 	const m4 = "/usr/share/sendmail/cf/m4/cf.m4"
 	if _, err := os.Stat(m4); err != nil {
-		missing("package sendmail-cf")
+		peer.Missing(t, "package sendmail-cf is not installed")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("a private host name needs root")
-	}
-	if err := exec.Command("unshare", "--uts", "true").Run(); err != nil {
-		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
-	}
+	peer.Unshare(t)
 	s := &sendmail{t: t, dir: t.TempDir(), sink: newSink(t)}
 	require.NoError(t, os.Chmod(s.dir, 0o700))
 	mc := fmt.Sprintf("include(`%s')dnl\n", m4) + "OSTYPE(`linux')dnl\ndefine(`confDONT_PROBE_INTERFACES', `True')dnl\n" +

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mtakit/mtakit"
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/internal/vfs"
 )
 
@@ -26,10 +27,7 @@ func program(t *testing.T, names ...string) string {
 			return p
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("none of %s: install sendmail-bin and util-linux", strings.Join(names, ", "))
-	}
-	t.Skipf("none of %s: install sendmail-bin and util-linux", strings.Join(names, ", "))
+	peer.Missing(t, "none of "+strings.Join(names, ", ")+": install sendmail-bin and util-linux")
 	return ""
 }
 

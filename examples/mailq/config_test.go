@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/queue"
 )
 
@@ -118,16 +119,8 @@ func TestBesideSendmail(t *testing.T) {
 		t.Skip("runs sendmail dozens of times")
 	}
 	root, cf := groups(t)
-	path, err := exec.LookPath("sendmail")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("sendmail is needed")
-		}
-		t.Skip("sendmail is needed")
-	}
-	if exec.Command("unshare", "--uts", "true").Run() != nil {
-		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
-	}
+	path := peer.Program(t, "sendmail")
+	unshare := peer.Unshare(t)
 	text, err := os.ReadFile(cf)
 	require.NoError(t, err)
 	text = append([]byte("V10/Berkeley\nDjmx.example.org\nO Timeout.ident=0\nO DontProbeInterfaces=True\nMlocal, P=/bin/false, F=l, A=x\nMprog, P=/bin/false, F=l, A=x\nSparse=0\nR$*	$#local $: $1\n"), text...)
@@ -140,7 +133,7 @@ func TestBesideSendmail(t *testing.T) {
 		"-qQ -qIx", "-qSann -qR!slow", "-qI", "-Am"} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			theirs := exec.CommandContext(t.Context(), "unshare", append([]string{"--uts", "sh", "-c", `hostname mx.example.org && exec "$0" "$@"`, path, "-C", cf, "-bp"}, strings.Fields(args)...)...)
+			theirs := exec.CommandContext(t.Context(), unshare, append([]string{"--uts", "sh", "-c", `hostname mx.example.org && exec "$0" "$@"`, path, "-C", cf, "-bp"}, strings.Fields(args)...)...)
 			want, err := theirs.Output()
 			var failed *exec.ExitError
 			if !errors.As(err, &failed) {

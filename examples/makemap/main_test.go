@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mtakit/mtakit/internal/peer"
 )
 
 // result is what a run printed and how it ended, and the map it left.
@@ -31,13 +33,7 @@ type script [][2]string
 // TestAgainstOriginal runs the same command lines through our makemap and the original.
 func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
-	original, err := exec.LookPath("makemap")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("makemap is not installed")
-		}
-		t.Skip("makemap is not installed")
-	}
+	theirs := peer.Program(t, "makemap")
 	long := strings.Repeat("x", 3000)
 	scripts := map[string]script{
 		"plain":               {{"hash m", "a b\nC d\n"}},
@@ -90,7 +86,7 @@ func TestAgainstOriginal(t *testing.T) {
 			t.Parallel()
 			want := play(t, s, func(dir string, args []string, stdin string) result {
 				var out, errs bytes.Buffer
-				cmd := exec.CommandContext(t.Context(), original, args...)
+				cmd := exec.CommandContext(t.Context(), theirs, args...)
 				cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(stdin), &out, &errs
 				err := cmd.Run()
 				var ee *exec.ExitError
@@ -98,18 +94,18 @@ func TestAgainstOriginal(t *testing.T) {
 					require.True(t, errors.As(err, &ee), "%v", err)
 				}
 				// getopt(3) begins its messages with the path of the program.
-				return result{Stdout: out.String(), Stderr: strings.ReplaceAll(errs.String(), original+":", "makemap:"), Exit: cmd.ProcessState.ExitCode()}
-			}, original)
+				return result{Stdout: out.String(), Stderr: strings.ReplaceAll(errs.String(), theirs+":", "makemap:"), Exit: cmd.ProcessState.ExitCode()}
+			}, theirs)
 			got := play(t, s, func(dir string, args []string, stdin string) result {
 				return runOurs(t, dir, args, stdin)
-			}, original)
+			}, theirs)
 			assert.Equal(t, want, got)
 		})
 	}
 }
 
 // play runs a script in a directory of its own and lists the maps after each step with the original program.
-func play(t *testing.T, s script, run func(dir string, args []string, stdin string) result, original string) (out []result) {
+func play(t *testing.T, s script, run func(dir string, args []string, stdin string) result, makemap string) (out []result) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "my.cf"), []byte("Kone btree -o m\nKtwo hash -T<TMP> /y/other.db\n"), 0o600))
 	require.NoError(t, os.Symlink("m.db", filepath.Join(dir, "soft.db")))
@@ -123,7 +119,7 @@ func play(t *testing.T, s script, run func(dir string, args []string, stdin stri
 		}
 		r := run(dir, strings.Split(step[0], " "), step[1])
 		for _, class := range []string{"hash", "btree"} {
-			cmd := exec.CommandContext(t.Context(), original, "-u", class, filepath.Join(dir, "m"))
+			cmd := exec.CommandContext(t.Context(), makemap, "-u", class, filepath.Join(dir, "m"))
 			if list, err := cmd.Output(); err == nil {
 				lines := strings.Split(string(list), "\n")
 				slices.Sort(lines)

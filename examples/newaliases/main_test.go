@@ -14,28 +14,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
 )
-
-// program returns the path of a program. Without it the test is skipped, or fails on CI.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, name+" is not installed")
-	}
-	return path
-}
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 // unsafeDir lets both programs work below the directory for temporary files.
 const unsafeDir = "DontBlameSendmail=MapInUnsafeDirPath,GroupWritableDirPathSafe"
@@ -85,7 +68,7 @@ func configuration(t *testing.T, more string) (path string) {
 	t.Helper()
 	conf, err := os.ReadFile("/etc/mail/sendmail.cf")
 	if err != nil {
-		missing(t, "sendmail is not configured")
+		peer.Missing(t, "sendmail is not configured")
 	}
 	path = filepath.Join(t.TempDir(), "test.cf")
 	lines := slices.DeleteFunc(strings.SplitAfter(string(conf), "\n"), func(l string) bool { return strings.HasPrefix(l, "O AliasFile") })
@@ -99,10 +82,7 @@ func TestOptionsAgainstOriginal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs sendmail dozens of times")
 	}
-	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
-	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
-		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
-	}
+	sendmail, unshare := peer.Program(t, "sendmail"), peer.Unshare(t)
 	many := ""
 	for i := range 128 {
 		many += fmt.Sprintf("/none/%d,", i)
@@ -194,10 +174,7 @@ func TestClassFilesAgainstOriginal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs sendmail dozens of times")
 	}
-	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
-	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
-		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
-	}
+	sendmail, unshare := peer.Program(t, "sendmail"), peer.Unshare(t)
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
@@ -232,10 +209,7 @@ func TestClassFilesAgainstOriginal(t *testing.T) {
 // TestAgainstOriginal compiles the same files with both programs.
 func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
-	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
-	if os.Geteuid() != 0 || exec.Command(unshare, "--uts", "true").Run() != nil {
-		t.Skip("a host name of one's own (unshare --uts) needs root and a machine that allows it")
-	}
+	sendmail, unshare := peer.Program(t, "sendmail"), peer.Unshare(t)
 	cf := configuration(t, "")
 	for name, text := range map[string]string{
 		"plain":      "postmaster: root\nroot: ann, bob\n",

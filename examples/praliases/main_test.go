@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 	"github.com/mtakit/mtakit/table/cdb"
@@ -66,13 +67,7 @@ func TestRun(t *testing.T) {
 // TestAgainstOriginal gives both programs the same arguments. $D is a directory.
 func TestAgainstOriginal(t *testing.T) {
 	t.Parallel()
-	original, err := exec.LookPath("praliases")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("praliases is not installed")
-		}
-		t.Skip("praliases is not installed")
-	}
+	theirs := peer.Program(t, "praliases")
 	dir := t.TempDir()
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "$D", dir)), 0o644))
@@ -100,13 +95,13 @@ func TestAgainstOriginal(t *testing.T) {
 			t.Parallel()
 			list := strings.Fields(strings.ReplaceAll(args, "$D", dir))
 			var want, wantErr, got, gotErr bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), original, list...)
+			cmd := exec.CommandContext(t.Context(), theirs, list...)
 			cmd.Stdout, cmd.Stderr = &want, &wantErr
 			_ = cmd.Run() // the exit status is compared
 			c := &command{stdout: &got, stderr: &gotErr}
 			assert.Equal(t, cmd.ProcessState.ExitCode(), c.run(t.Context(), list))
 			assert.Equal(t, want.String(), got.String())
-			assert.Equal(t, strings.ReplaceAll(wantErr.String(), original+": ", "praliases: "), gotErr.String())
+			assert.Equal(t, strings.ReplaceAll(wantErr.String(), theirs+": ", "praliases: "), gotErr.String())
 		})
 	}
 }

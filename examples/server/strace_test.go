@@ -17,17 +17,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/mailtest"
 )
 
 // TestSyncs watches the system calls of the server while it accepts one message: whatever the 250 promises was synced
 // before it was sent, files before they got their names and directories after, and nothing was synced that need not be.
 func TestSyncs(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		require.NotEqual(t, "true", os.Getenv("CI"), "strace is not installed")
-		t.Skip("strace is not installed")
-	}
+	strace := peer.Program(t, "strace")
 	sink := mailtest.NewServer(t)
 	maildir := []string{"sync Maildir/tmp", "name Maildir/new", "sync Maildir/new"}
 	spool := []string{"sync queue/df", "sync queue/tf", "name queue/qf", "sync queue"}

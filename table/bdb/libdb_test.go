@@ -18,27 +18,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 )
-
-// program returns the path of a program that a test needs. Without it the test is skipped, or fails on CI.
-func program(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, name+" is not installed")
-	}
-	return path
-}
-
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 // run runs a program on a copy of nothing: files are given by name. It returns what it printed.
 func run(t testing.TB, stdin []byte, name string, args ...string) string {
@@ -75,9 +58,9 @@ func TestMain(m *testing.M) {
 // libdbFinds looks every key up through libdb.
 func libdbFinds(t *testing.T, path string, recs []table.Record) {
 	t.Helper()
-	program(t, "gcc")
+	peer.Program(t, "gcc")
 	if _, err := os.Stat("/usr/include/db.h"); err != nil {
-		missing(t, "libdb5.3-dev is not installed")
+		peer.Missing(t, "libdb5.3-dev is not installed")
 	}
 	bin, err := lookupProgram()
 	require.NoError(t, err)
@@ -99,14 +82,14 @@ func libdbFinds(t *testing.T, path string, recs []table.Record) {
 // verified runs db5.3_verify, which prints one line when all is well and further ones about keys that it wonders at.
 func verified(t *testing.T, path string) {
 	t.Helper()
-	out := run(t, nil, program(t, "db5.3_verify"), path)
+	out := run(t, nil, peer.Program(t, "db5.3_verify"), path)
 	assert.Equal(t, fmt.Sprintf("BDB5105 Verification of %s succeeded.\n", path), out)
 }
 
 // dumped lists a file through db5.3_dump.
 func dumped(t *testing.T, path string) (recs []table.Record) {
 	t.Helper()
-	_, body, ok := strings.Cut(run(t, nil, program(t, "db5.3_dump"), path), "HEADER=END\n")
+	_, body, ok := strings.Cut(run(t, nil, peer.Program(t, "db5.3_dump"), path), "HEADER=END\n")
 	require.True(t, ok)
 	body, _, ok = strings.Cut(body, "DATA=END\n")
 	require.True(t, ok)
@@ -189,7 +172,7 @@ func TestLibdbMillion(t *testing.T) {
 // TestMakemapReadsOurs lists a file with makemap -u and lets makemap add to it.
 func TestMakemapReadsOurs(t *testing.T) {
 	t.Parallel()
-	makemap := program(t, "makemap")
+	makemap := peer.Program(t, "makemap")
 	for _, kind := range slices.Sorted(maps.Keys(builders)) {
 		for _, n := range []int{0, 1, 5000} {
 			t.Run(fmt.Sprint(kind, n), func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/bdb"
 )
@@ -21,13 +22,7 @@ import (
 // host name of its own, since it would otherwise wait a minute for one.
 func testMode(t *testing.T, maps string) (ask func(name, key string) string) {
 	t.Helper()
-	sendmail, unshare := program(t, "sendmail"), program(t, "unshare")
-	if os.Geteuid() != 0 {
-		t.Skip("a private host name needs root")
-	}
-	if exec.Command(unshare, "--uts", "true").Run() != nil {
-		t.Skip("this machine does not allow a host name of one's own (unshare --uts)")
-	}
+	sendmail, unshare := peer.Program(t, "sendmail"), peer.Unshare(t)
 	cf := filepath.Join(t.TempDir(), "test.cf")
 	require.NoError(t, os.WriteFile(cf, []byte("V10/Berkeley\nDjmx.example.test\nDnMAILER-DAEMON\nO QueueDirectory=/tmp\nO DontBlameSendmail=MapInUnsafeDirPath\n"+maps), 0o644))
 	cmd := exec.CommandContext(t.Context(), unshare, "--uts", "sh", "-c", "hostname mx.example.test; exec \"$@\"", "sh", sendmail, "-bt", "-C"+cf)

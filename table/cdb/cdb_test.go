@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mtakit/mtakit/internal/peer"
 	"github.com/mtakit/mtakit/table"
 	"github.com/mtakit/mtakit/table/cdb"
 	"github.com/mtakit/mtakit/table/tabletest"
@@ -25,13 +26,7 @@ func TestContract(t *testing.T) {
 // tinycdb runs the original.
 func tinycdb(t testing.TB, stdin []byte, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("cdb")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("tinycdb is not installed")
-		}
-		t.Skip("tinycdb is not installed")
-	}
+	path := peer.Program(t, "cdb")
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
